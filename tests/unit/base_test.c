@@ -1,0 +1,132 @@
+/* Strings, errors, JSON helpers, redaction, clock texts. */
+#include "core/base/base.h"
+#include "core/base/clock.h"
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "core/base/redact.h"
+#include "core/base/strbuf.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+START_TEST(a_string_grows_and_stays_terminated)
+{
+	struct strbuf sb = STRBUF_INIT;
+
+	ck_assert_str_eq(sb.buf, "");
+	for (int i = 0; i < 1000; i++)
+		strbuf_addf(&sb, "%d,", i);
+	ck_assert(!sb.failed);
+	ck_assert_uint_eq(sb.len, strlen(sb.buf));
+	strbuf_consume(&sb, 2);
+	ck_assert(!strncmp(sb.buf, "1,2,", 4));
+	strbuf_release(&sb);
+}
+END_TEST
+
+START_TEST(a_full_disk_has_a_code_of_its_own)
+{
+	struct error err = {0};
+
+	ck_assert_int_eq(error_errno(&err, ENOSPC, "journal"), E_FULL);
+	error_prefix(&err, "run 7");
+	ck_assert_str_eq(err.text, "run 7: journal: No space left on device");
+	ck_assert_int_eq(error_errno(&err, EACCES, "journal"), E_IO);
+}
+END_TEST
+
+START_TEST(an_error_text_is_cut_not_overrun)
+{
+	struct error err = {0};
+	char big[3000];
+
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	error_set(&err, E_INVALID, "%s", big);
+	ck_assert_uint_eq(strlen(err.text), ERROR_MAX - 1);
+	error_prefix(&err, "%s", big);
+	ck_assert_uint_eq(strlen(err.text), ERROR_MAX - 1);
+	ck_assert_str_eq(err.text + ERROR_MAX - 4, "...");
+}
+END_TEST
+
+START_TEST(a_servers_broken_utf8_still_makes_a_readable_line)
+{
+	struct strbuf sb = STRBUF_INIT;
+	json_t *v;
+
+	json_write_string(&sb, "a\"b\\c\n\x01\xff\xc3\xa9\xed\xa0\x80");
+	v = json_parse(sb.buf, sb.len, NULL);
+	ck_assert_msg(json_is_string(v), "%s", sb.buf);
+	ck_assert_str_eq(json_string_value(v),
+			 "a\"b\\c\n\x01\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	json_decref(v);
+	v = json_string_lossy("\xfe");
+	ck_assert_str_eq(json_string_value(v), "\xef\xbf\xbd");
+	json_decref(v);
+	strbuf_release(&sb);
+}
+END_TEST
+
+START_TEST(garbage_is_an_error_with_its_place)
+{
+	struct error err = {0};
+
+	ck_assert_ptr_null(json_parse("{\"a\":1,}", 8, &err));
+	ck_assert_int_eq(err.code, E_INVALID);
+	ck_assert_ptr_nonnull(strstr(err.text, "byte"));
+	ck_assert_ptr_null(json_parse("{\"a\":1,\"a\":2}", 13, &err));
+}
+END_TEST
+
+START_TEST(a_known_secret_never_stays_in_a_text)
+{
+	struct redact set = REDACT_INIT;
+	struct strbuf sb = STRBUF_INIT;
+
+	ck_assert_int_eq(redact_add(&set, "hun\"ter2", 8), 0);
+	ck_assert_int_eq(redact_add(&set, "abc", 3), 0); /* too short to hide */
+	strbuf_addstr(&sb, "bind hun\"ter2, json hun\\\"ter2hun\\\"ter2 abc");
+	redact_text(&set, &sb);
+	ck_assert_str_eq(sb.buf, "bind [secret], json [secret][secret] abc");
+	redact_release(&set);
+	strbuf_release(&sb);
+}
+END_TEST
+
+START_TEST(times_read_as_people_write_them)
+{
+	char buf[CLOCK_TEXT_MAX];
+
+	ck_assert_str_eq(clock_format_utc(0, buf), "1970-01-01T00:00:00.000Z");
+	ck_assert_str_eq(clock_format_duration(450, buf), "450ms");
+	ck_assert_str_eq(clock_format_duration(12345, buf), "12.3s");
+	ck_assert_str_eq(clock_format_duration(245000, buf), "4m05s");
+	ck_assert_str_eq(clock_format_duration(7380000, buf), "2h03m");
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("base");
+	TCase *tc = tcase_create("base");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(tc, a_string_grows_and_stays_terminated);
+	tcase_add_test(tc, a_full_disk_has_a_code_of_its_own);
+	tcase_add_test(tc, an_error_text_is_cut_not_overrun);
+	tcase_add_test(tc, a_servers_broken_utf8_still_makes_a_readable_line);
+	tcase_add_test(tc, garbage_is_an_error_with_its_place);
+	tcase_add_test(tc, a_known_secret_never_stays_in_a_text);
+	tcase_add_test(tc, times_read_as_people_write_them);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
