@@ -1,0 +1,109 @@
+/* graph.h -- one runbook, bound to a direction and a mode, checked and typed.
+ *
+ * This is what the engine runs.  It is built once, read-only afterwards, and
+ * compact: all strings and arrays are in one arena, dependents in one array.
+ */
+#ifndef CORE_PLAN_GRAPH_H
+#define CORE_PLAN_GRAPH_H
+
+#include "core/base/base.h"
+#include "core/base/error.h"
+#include "core/base/strbuf.h"
+#include "core/plan/diag.h"
+#include "core/plan/plan.h"
+#include "core/plan/schema.h"
+
+/* For an action that states none; a step of "core" has none (0). */
+#define STEP_TIMEOUT_DEFAULT_MS (10 * 60 * 1000)
+
+struct step {
+	const char *name;
+	const char *plugin;                  /* one pointer for one name: compare with == */
+	const struct schema_action *action;  /* belongs to the schema_source */
+	const char *workload;                /* interned like plugin; NULL: none */
+	struct place at;                     /* where it is written */
+	const uint32_t *after;               /* n_after indices, ascending, no doubles */
+	const uint32_t *limits;              /* n_limits indices into graph.limits */
+	const char *params;                  /* compact JSON object, typed; see deferred */
+	int64_t timeout_ms;                  /* 0: none */
+	struct plan_retry retry;
+	int64_t expect_max;                  /* -1: any number of changes */
+	int32_t expect_percent;              /* -1: any part of the objects */
+	uint32_t n_after, n_limits;
+	uint8_t on_failure;                  /* enum on_failure */
+	uint8_t rehearse;                    /* enum rehearse */
+	bool builtin;                        /* the plugin is "core": no process */
+	bool readonly;                       /* RESITE_ACT_READONLY */
+	bool deferred;                       /* params wait for outputs: graph_step_params */
+	bool tolerates_loss, point_of_no_return;
+};
+
+struct graph_limit {
+	const char *name;
+	uint32_t max; /* steps at once */
+};
+
+struct graph_secret { /* only those that a step of this graph uses */
+	const char *name;
+	const char *file, *env; /* exactly one is not NULL; file is absolute */
+	struct place at;
+};
+
+struct graph {
+	const char *plan, *runbook, *from, *to, *run_id;
+	int mode;       /* enum resite_mode */
+	int64_t rto_ms; /* 0: none */
+	struct step *steps;
+	uint32_t n_steps;
+	const uint32_t *topo;        /* n_steps indices: each after what it depends on,
+					otherwise in the plan's order */
+	const uint32_t *dependents;  /* of step i: dependents[dep_first[i]] up to, */
+	const uint32_t *dep_first;   /* not including, [dep_first[i + 1]]; ascending */
+	const struct graph_limit *limits;
+	uint32_t n_limits;
+	const struct graph_secret *secrets;
+	uint32_t n_secrets;
+	const struct lost_site *lost; /* mode disaster: what must not be depended on */
+	const char *dir;              /* base of relative paths */
+	struct arena *own;            /* all of the above */
+};
+
+struct bind_request {
+	const char *runbook;
+	const char *from, *to;    /* names of two different sites */
+	int mode;                 /* enum resite_mode */
+	const char *const *only;  /* n_only workloads, with what they depend on; NULL: all */
+	size_t n_only;
+	const char *run_id;       /* value of ${run.id}; NULL: there is no run, "none" */
+	bool skip_secrets;        /* do not look at the secrets (drawing a graph) */
+};
+
+/* Checks everything that is left to check and builds the graph.  E_INVALID: d has
+ * errors (also when only plan_load found some); E_NOMEM.  After success plan and
+ * its text may be freed; the schemas must outlive the graph. */
+int graph_bind(const struct plan *plan, const struct bind_request *req,
+	       const struct schema_source *schemas, struct diags *d, struct graph **ret);
+void graph_free(struct graph *g); /* NULL is fine */
+
+#define GRAPH_NO_STEP UINT32_MAX
+
+/* Index of the step of that name; linear, for commands of a person. */
+uint32_t graph_find_step(const struct graph *g, const char *name);
+
+/* Gives an output of a finished step; NULL: it has not been given. */
+typedef const char *graph_output_fn(void *ctx, uint32_t step, const char *output);
+
+/* Appends the final parameters of a step: step->params as they are, or, when they
+ * are deferred, with the outputs filled in and checked like the rest.
+ * E_INVALID: a value is missing or wrong, err names parameter, step and output;
+ * E_NOMEM. */
+int graph_step_params(const struct graph *g, uint32_t step, graph_output_fn *output, void *ctx,
+		      struct strbuf *out, struct error *err);
+
+/* "disaster", "planned", "rehearsal"; NULL for another number. */
+const char *mode_name(int mode);
+int mode_parse(const char *name); /* 0: no such mode */
+const char *on_failure_name(int on_failure);
+const char *rehearse_name(int rehearse);
+
+#endif
