@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# Starting servers, and asking whether they answer.
+
+launch() {
+	local site=${1%.*} config
+	config=$(config_of "$1")
+	case $1 in
+	*.slapd)
+		spawn "$1" slapd -d none -f "$config" -h "ldap://${site_address[$site]}:$(port ldap)/ \
+ldaps://${site_address[$site]}:$(port ldaps)/ $(ldapi_url "$site")"
+		;;
+	*.kamailio)
+		rm -f "$run_dir/$site/ctl"
+		spawn "$1" kamailio -f "$config" -DD -E -m 64 -M 8 -w "$run_dir/$site" -Y "$run_dir/$site"
+		;;
+	*.named)
+		spawn "$1" named -f -4 -n 1 -c "$config"
+		;;
+	esac
+}
+
+# start_servers NAME...: all at once, then waits until each answers. A registrar
+# does not start without its directory, so these come second.
+start_servers() {
+	local name first=() second=()
+	for name; do
+		if [[ $name == *.kamailio ]]; then second+=("$name"); else first+=("$name"); fi
+	done
+	start_wave "${first[@]}"
+	start_wave "${second[@]}"
+}
+
+start_wave() {
+	local name
+	for name; do
+		launch "$name"
+	done
+	for name; do
+		wait_for "$name"
+	done
+}
+
+wait_for() {
+	local deadline=$(($(now_ms) + 30000))
+	until answers "$1"; do
+		if ! is_running "$1"; then
+			sleep 0.2
+			is_running "$1" || die "$1 ended at its start: $(last_words "$1")"
+		fi
+		(($(now_ms) < deadline)) || die "$1 does not answer after 30 s: $(last_words "$1")"
+		sleep 0.02
+	done
+}
+
+last_words() {
+	tail -n 5 "$lab_dir/log/$1"
+	echo "(all of it in $lab_dir/log/$1)"
+}
+
+# A real question to each server, not only a connection.
+answers() {
+	local site=${1%.*}
+	case $1 in
+	*.slapd) ldapwhoami -x -o nettimeout=2 -H "ldap://${site_address[$site]}:$(port ldap)" >/dev/null 2>&1 ;;
+	*.kamailio) sip_answers "${site_address[$site]}" "$(port sip)" ;;
+	*.named) [[ $(dig +short +time=1 +tries=1 "@127.0.0.1" -p "$(port "$site")" "$domain" SOA 2>/dev/null) == ns1.* ]] ;;
+	esac
+}
+
+sip_answers() {
+	local line first=''
+	exec {sip}<>"/dev/tcp/$1/$2" || return 1
+	printf '%s\r\n' "OPTIONS sip:$domain SIP/2.0" "Via: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK$SRANDOM" \
+		"From: <sip:lab@$domain>;tag=$SRANDOM" "To: <sip:$domain>" "Call-ID: $SRANDOM@lab" \
+		"CSeq: 1 OPTIONS" "Max-Forwards: 5" "Content-Length: 0" "" >&"$sip" &&
+		read -r -t 2 first <&"$sip"
+	# To the end of the head: what is left unread would reset the connection.
+	while read -r -t 2 line <&"$sip" && [[ $line != $'\r' ]]; do :; done
+	exec {sip}>&-
+	[[ $first == "SIP/2.0 200"* ]]
+} 2>/dev/null
