@@ -1,0 +1,359 @@
+#include "config.h"
+
+#include "plugins/dns-nsupdate/rrset.h"
+
+#include <arpa/inet.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	uint16_t type;
+	const char *text;
+} types[] = {
+	{LDNS_RR_TYPE_A, "A"},     {LDNS_RR_TYPE_AAAA, "AAAA"}, {LDNS_RR_TYPE_CNAME, "CNAME"},
+	{LDNS_RR_TYPE_SRV, "SRV"}, {LDNS_RR_TYPE_TXT, "TXT"},
+};
+
+const char *
+rrset_type_text(uint16_t type)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (types[i].type == type)
+			return types[i].text;
+	return NULL;
+}
+
+static bool
+refuse(struct rrset_error *err, const char *what, const char *why)
+{
+	snprintf(err->text, sizeof(err->text), "'%.200s': %.180s", what, why);
+	return false;
+}
+
+/* --- data ---------------------------------------------------------------- */
+
+static int
+rdata_compare(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+	int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+	return order ? order : (a_len > b_len) - (a_len < b_len);
+}
+
+bool
+rrset_add_rdata(struct rrset *s, const uint8_t *bytes, size_t len)
+{
+	struct rdata *grown, new = {malloc(len ? len : 1), (uint16_t)len};
+	size_t at = s->n;
+	int order = 1;
+
+	while (at > 0 && (order = rdata_compare(s->rdata[at - 1].bytes, s->rdata[at - 1].len, bytes,
+						len)) > 0)
+		at--;
+	if (at > 0 && order == 0) {
+		free(new.bytes);
+		return true;
+	}
+	grown = realloc(s->rdata, (s->n + 1u) * sizeof(*grown));
+	if (grown)
+		s->rdata = grown;
+	if (!grown || !new.bytes) {
+		free(new.bytes);
+		return false;
+	}
+	memcpy(new.bytes, bytes, len);
+	memmove(grown + at + 1, grown + at, (s->n - at) * sizeof(*grown));
+	grown[at] = new;
+	s->n++;
+	return true;
+}
+
+void
+rrset_clear(struct rrset *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->rdata[i].bytes);
+	free(s->rdata);
+	s->rdata = NULL;
+	s->n = 0;
+}
+
+static bool
+add_rr_data(struct rrset *s, const ldns_rr *rr)
+{
+	ldns_buffer *b = ldns_buffer_new(512);
+	bool ok = b && ldns_rr_rdata2buffer_wire(b, rr) == LDNS_STATUS_OK &&
+		  rrset_add_rdata(s, ldns_buffer_begin(b), ldns_buffer_position(b));
+
+	ldns_buffer_free(b);
+	return ok;
+}
+
+static bool
+owned_by(const ldns_rr *rr, const struct rrset *s)
+{
+	const ldns_rdf *owner = ldns_rr_owner(rr);
+
+	return ldns_rdf_size(owner) == s->owner_len &&
+	       !memcmp(ldns_rdf_data(owner), s->owner, s->owner_len);
+}
+
+bool
+rrset_take_answer(struct rrset *s, const ldns_rr_list *answer, bool *ret_cname)
+{
+	for (size_t i = 0; i < ldns_rr_list_rr_count(answer); i++) {
+		ldns_rr *rr = ldns_rr_list_rr(answer, i);
+
+		ldns_rr2canonical(rr);
+		if (!owned_by(rr, s))
+			continue;
+		if (ret_cname && ldns_rr_get_type(rr) == LDNS_RR_TYPE_CNAME &&
+		    s->type != LDNS_RR_TYPE_CNAME)
+			*ret_cname = true;
+		if (ldns_rr_get_type(rr) != s->type)
+			continue;
+		s->ttl = ldns_rr_ttl(rr);
+		if (!add_rr_data(s, rr))
+			return false;
+	}
+	return true;
+}
+
+bool
+rrset_same_data(const struct rrset *a, const struct rrset *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (rdata_compare(a->rdata[i].bytes, a->rdata[i].len, b->rdata[i].bytes,
+				  b->rdata[i].len))
+			return false;
+	return true;
+}
+
+bool
+rrset_same(const struct rrset *a, const struct rrset *b)
+{
+	return rrset_same_data(a, b) && (a->n == 0 || a->ttl == b->ttl);
+}
+
+/* --- lists --------------------------------------------------------------- */
+
+static struct rrset *
+list_grow(struct rrset_list *list)
+{
+	if (list->n == list->cap) {
+		size_t cap = list->cap ? 2 * list->cap : 16;
+		struct rrset *grown = realloc(list->v, cap * sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		list->v = grown;
+		list->cap = cap;
+	}
+	list->v[list->n] = (struct rrset){0};
+	return &list->v[list->n++];
+}
+
+void
+rrset_list_release(struct rrset_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		rrset_clear(&list->v[i]);
+		free(list->v[i].owner);
+	}
+	free(list->v);
+	*list = (struct rrset_list){0};
+}
+
+static bool
+add_rr(struct rrset_list *list, ldns_rr *rr)
+{
+	struct rrset *s = list_grow(list);
+	size_t len = ldns_rdf_size(ldns_rr_owner(rr));
+
+	if (!s)
+		return false;
+	s->owner = malloc(len);
+	if (!s->owner)
+		return false;
+	memcpy(s->owner, ldns_rdf_data(ldns_rr_owner(rr)), len);
+	s->owner_len = (uint8_t)len;
+	s->type = (uint16_t)ldns_rr_get_type(rr);
+	s->ttl = ldns_rr_ttl(rr);
+	return add_rr_data(s, rr);
+}
+
+bool
+rrset_add_text(struct rrset_list *list, const char *text, const ldns_rdf *zone,
+	       uint32_t default_ttl, struct rrset_error *err)
+{
+	ldns_rr *rr = NULL;
+	ldns_status st = ldns_rr_new_frm_str(&rr, text, default_ttl, zone, NULL);
+	bool ok = false;
+
+	if (st != LDNS_STATUS_OK || !rr)
+		return refuse(err, text, ldns_get_errorstr_by_id(st));
+	ldns_rr2canonical(rr);
+	if (!rrset_type_text((uint16_t)ldns_rr_get_type(rr)))
+		refuse(err, text, "only A, AAAA, CNAME, SRV and TXT records can be set");
+	else if (ldns_rr_get_class(rr) != LDNS_RR_CLASS_IN)
+		refuse(err, text, "the class must be IN");
+	else if (ldns_dname_compare(ldns_rr_owner(rr), zone) != 0 &&
+		 !ldns_dname_is_subdomain(ldns_rr_owner(rr), zone))
+		refuse(err, text, "its owner is not in the zone (did you mean it without the last dot?)");
+	else if (!add_rr(list, rr))
+		refuse(err, text, "out of memory");
+	else
+		ok = true;
+	ldns_rr_free(rr);
+	return ok;
+}
+
+static int
+order(const void *a_, const void *b_)
+{
+	const struct rrset *a = a_, *b = b_;
+	int o = rdata_compare(a->owner, a->owner_len, b->owner, b->owner_len);
+
+	return o ? o : (a->type > b->type) - (a->type < b->type);
+}
+
+/* Moves the data of one record into the RRset before it. */
+static bool
+absorb(struct rrset *into, struct rrset *from, struct rrset_error *err)
+{
+	char *name = rrset_name(into);
+	bool ok = false;
+
+	if (into->ttl != from->ttl)
+		refuse(err, name ? name : "?", "its records have different TTLs (RFC 2181 5.2)");
+	else if (!rrset_add_rdata(into, from->rdata[0].bytes, from->rdata[0].len))
+		refuse(err, name ? name : "?", "out of memory");
+	else
+		ok = true;
+	free(name);
+	return ok;
+}
+
+static bool
+alone_if_alias(const struct rrset *a, const struct rrset *b, struct rrset_error *err)
+{
+	char *owner;
+
+	if ((a->type != LDNS_RR_TYPE_CNAME && b->type != LDNS_RR_TYPE_CNAME) ||
+	    rdata_compare(a->owner, a->owner_len, b->owner, b->owner_len))
+		return true;
+	owner = rrset_owner(a);
+	refuse(err, owner ? owner : "?", "a CNAME cannot stand beside other records of its name");
+	free(owner);
+	return false;
+}
+
+bool
+rrset_list_join(struct rrset_list *list, struct rrset_error *err)
+{
+	size_t kept = 0;
+	bool ok = true;
+
+	if (list->n)
+		qsort(list->v, list->n, sizeof(*list->v), order);
+	for (size_t i = 0; i < list->n; i++) {
+		struct rrset *s = &list->v[i];
+
+		if (kept && !order(&list->v[kept - 1], s)) {
+			ok = ok && absorb(&list->v[kept - 1], s, err);
+			rrset_clear(s);
+			free(s->owner);
+		} else {
+			list->v[kept++] = *s;
+		}
+	}
+	list->n = kept;
+	for (size_t i = 1; i < list->n && ok; i++)
+		ok = alone_if_alias(&list->v[i - 1], &list->v[i], err);
+	for (size_t i = 0; i < list->n && ok; i++)
+		if (list->v[i].type == LDNS_RR_TYPE_CNAME && list->v[i].n > 1)
+			ok = refuse(err, "CNAME", "a name can have only one");
+	return ok;
+}
+
+struct rrset *
+rrset_list_find(const struct rrset_list *list, const struct rrset *like)
+{
+	return list->n ? bsearch(like, list->v, list->n, sizeof(*list->v), order) : NULL;
+}
+
+/* --- rules of SIP clients -------------------------------------------------- */
+
+bool
+rrset_is_sip_service(const struct rrset *s)
+{
+	return s->type == LDNS_RR_TYPE_SRV && s->owner[0] >= 4 && !memcmp(s->owner + 1, "_sip", 4);
+}
+
+/* The domain of an SRV owner: what follows the labels that begin with '_'. */
+static size_t
+srv_domain_offset(const struct rrset *s)
+{
+	size_t at = 0;
+
+	while (s->owner[at] && s->owner[at + 1] == '_')
+		at += s->owner[at] + 1u;
+	return at;
+}
+
+static bool
+ends_in(const uint8_t *name, size_t len, const uint8_t *domain, size_t domain_len)
+{
+	for (size_t at = 0; at < len && len - at >= domain_len; at += name[at] + 1u)
+		if (len - at == domain_len)
+			return !memcmp(name + at, domain, domain_len);
+	return false;
+}
+
+int
+rrset_foreign_srv_target(const struct rrset *s)
+{
+	size_t at = srv_domain_offset(s);
+
+	for (int i = 0; i < s->n && s->type == LDNS_RR_TYPE_SRV; i++)
+		if (!ends_in(s->rdata[i].bytes + 6, s->rdata[i].len - 6u, s->owner + at,
+			     s->owner_len - at))
+			return i;
+	return -1;
+}
+
+/* --- digest --------------------------------------------------------------- */
+
+static void
+digest_number(struct sha256_ctx *c, uint32_t n)
+{
+	uint8_t b[4] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+
+	sha256_update(c, sizeof(b), b);
+}
+
+void
+rrset_fingerprint(const struct rrset *v, size_t n, char ret_hex[65])
+{
+	uint8_t sum[SHA256_DIGEST_SIZE];
+	struct sha256_ctx c;
+
+	sha256_init(&c);
+	for (size_t i = 0; i < n; i++) {
+		sha256_update(&c, v[i].owner_len, v[i].owner);
+		digest_number(&c, v[i].type);
+		digest_number(&c, v[i].n);
+		digest_number(&c, v[i].n ? v[i].ttl : 0);
+		for (size_t k = 0; k < v[i].n; k++) {
+			digest_number(&c, v[i].rdata[k].len);
+			sha256_update(&c, v[i].rdata[k].len, v[i].rdata[k].bytes);
+		}
+	}
+	sha256_digest(&c, sizeof(sum), sum);
+	for (size_t i = 0; i < sizeof(sum); i++)
+		snprintf(ret_hex + 2 * i, 3, "%02x", sum[i]);
+}
