@@ -6,6 +6,7 @@
 #include "core/worker/op.h"
 
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@ static _Noreturn void
 finish(struct resite_op *op)
 {
 	op_flush(op);
-	fflush(NULL);
+	if (__fpending(stdout) > 0)
+		fflush(stdout);
 	_exit(0);
 }
 
@@ -39,10 +41,11 @@ send_result(struct resite_op *op, int rc)
 	op_close_undo(op);
 	pthread_mutex_unlock(&op->out_lock);
 	sb = op_line_begin(op, "result");
-	strbuf_addf(sb, ",\"phase\":\"%s\",\"rc\":%d", phase_name(op->phase), rc);
+	op_put_text(sb, "phase", phase_name(op->phase), OP_TEXT_MAX);
+	op_put_int(sb, "rc", rc);
 	if (op->said.param)
 		op_put_text(sb, "param", op->said.param, OP_TEXT_MAX);
-	strbuf_addf(sb, ",\"retry_after_ms\":%" PRId64, op->said.retry_after_ms);
+	op_put_int(sb, "retry_after_ms", op->said.retry_after_ms);
 	op_put_text(sb, "text", rc == RESITE_OK ? "" : text, OP_TEXT_MAX);
 	op_line_end(op, true);
 	finish(op);
@@ -78,7 +81,7 @@ begin(struct resite_op *op, enum phase phase)
 	op_forget(op);
 	op->phase = phase;
 	sb = op_line_begin(op, "begin");
-	strbuf_addf(sb, ",\"phase\":\"%s\"", phase_name(phase));
+	op_put_text(sb, "phase", phase_name(phase), OP_TEXT_MAX);
 	/* check does no I/O: it needs no line of its own. */
 	op_line_end(op, phase != PHASE_CHECK);
 }
@@ -114,11 +117,12 @@ send_state(struct resite_op *op, const char *phase)
 {
 	struct strbuf *sb = op_line_begin(op, "state");
 
-	strbuf_addf(sb, ",\"phase\":\"%s\",\"told\":%s", phase, op->said.told ? "true" : "false");
+	op_put_text(sb, "phase", phase, OP_TEXT_MAX);
+	strbuf_addstr(sb, op->said.told ? ",\"told\":true" : ",\"told\":false");
 	op_put_text(sb, "now", op->said.now.buf, OP_TEXT_MAX);
 	op_put_text(sb, "fingerprint", op->said.fingerprint.buf, OP_TEXT_MAX);
-	strbuf_addf(sb, ",\"changes\":%" PRIu64 ",\"total\":%" PRIu64, op->said.changes,
-		    op->said.total);
+	op_put_int(sb, "changes", (int64_t)op->said.changes);
+	op_put_int(sb, "total", (int64_t)op->said.total);
 	op_line_end(op, true);
 }
 

@@ -48,7 +48,7 @@ host_log(struct resite_op *op, int level, const char *msg)
 		op_unlock(op, false);
 		return;
 	}
-	strbuf_addf(sb, ",\"level\":%d", level < 0 ? 0 : level > 3 ? 3 : level);
+	op_put_int(sb, "level", level < 0 ? 0 : level > 3 ? 3 : level);
 	op_put_text(sb, "text", msg, LOG_TEXT_MAX);
 	op_line_end(op, true);
 }
@@ -281,7 +281,7 @@ host_checkpoint(struct resite_op *op, const char *name, const char *data)
 	}
 	sb = op_line_begin(op, "checkpoint");
 	id = ++op->last_id;
-	strbuf_addf(sb, ",\"id\":%" PRId64, id);
+	op_put_int(sb, "id", id);
 	op_put_text(sb, "name", name, OP_VALUE_MAX);
 	op_put_text(sb, "data", data, OP_VALUE_MAX);
 	op_line_end(op, false);
@@ -326,7 +326,8 @@ fetch_origin(struct resite_op *op)
 	json_t *answer;
 	int rc;
 
-	strbuf_addf(sb, ",\"id\":%" PRId64 ",\"from\":%" PRIu64, id, op->origin.from);
+	op_put_int(sb, "id", id);
+	op_put_int(sb, "from", (int64_t)op->origin.from);
 	op_line_end(op, false);
 	answer = op_ask(op, id);
 	if (!answer)
@@ -408,8 +409,8 @@ op_progress_flush(struct resite_op *op)
 	op->progress.due = false;
 	op->progress.sent_ms = clock_mono_ms();
 	sb = op_line_begin(op, "progress");
-	strbuf_addf(sb, ",\"done\":%" PRIu64 ",\"total\":%" PRIu64, op->progress.done,
-		    op->progress.total);
+	op_put_int(sb, "done", (int64_t)op->progress.done);
+	op_put_int(sb, "total", (int64_t)op->progress.total);
 	op_put_text(sb, "what", op->progress.what, sizeof(op->progress.what));
 	op_line_end(op, true);
 }
@@ -499,7 +500,7 @@ host_secret(struct resite_op *op, const char *ref, void *buf, size_t cap)
 	json_t *answer;
 	int rc;
 
-	strbuf_addf(sb, ",\"id\":%" PRId64, id);
+	op_put_int(sb, "id", id);
 	op_put_text(sb, "ref", ref, OP_TEXT_MAX);
 	op_line_end(op, false);
 	answer = op_ask(op, id);

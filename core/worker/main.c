@@ -13,6 +13,7 @@
 #include "core/worker/child.h"
 #include "core/worker/load.h"
 #include "core/worker/protocol.h"
+#include "core/worker/slim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -335,6 +336,7 @@ set_up(struct nest *nest)
 {
 	sigset_t chld;
 
+	unsetenv("LD_BIND_NOW"); /* spawn.c says why it was there */
 	prctl(PR_SET_NAME, "resite-nursery");
 	/* Orphans of an attempt come here, so that they are reaped. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -374,6 +376,7 @@ main(int argc, char **argv)
 		perror("resite-worker: signalfd");
 		return 1;
 	}
+	slim_mappings();
 	plugin_write_hello(&nest.out, &nest.plugin);
 	flush(&nest);
 	serve(&nest);

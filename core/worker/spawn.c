@@ -88,19 +88,23 @@ is_dropped(const char *entry, const char *const *drop)
 	return false;
 }
 
-/* Our environment without the variables that hold secrets; strings are borrowed. */
+/* Our environment without the variables that hold secrets; strings are borrowed.
+ * LD_BIND_NOW: a symbol that a library binds lazily would be looked up, and its page
+ * copied, in every attempt again; the nursery takes it out for what plugins start. */
 static char **
-make_env(const char *const *drop)
+make_env(char *bind_now, const char *const *drop)
 {
 	size_t n = 0, kept = 0;
 	char **env;
 
 	while (environ[n])
 		n++;
-	env = calloc(n + 1, sizeof(*env));
+	env = calloc(n + 2, sizeof(*env));
 	for (size_t i = 0; env && i < n; i++)
 		if (!is_dropped(environ[i], drop))
 			env[kept++] = environ[i];
+	if (env)
+		env[kept] = bind_now;
 	return env;
 }
 
@@ -133,7 +137,8 @@ static int
 spawn(const struct nursery_config *config, const struct ends *e, pid_t *ret_pid)
 {
 	char *argv[] = {strdup(config->worker_path), strdup(config->plugin_path), NULL};
-	char **env = make_env(config->drop_env);
+	char bind_now[] = "LD_BIND_NOW=1";
+	char **env = make_env(bind_now, config->drop_env);
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	int r = ENOMEM;

@@ -11,7 +11,7 @@
 
 enum {
 	FLUSH_BYTES = 64 * 1024, /* buffered lines are sent from here on */
-	READ_MAX = 16 * 1024,
+	READ_MAX = 2000, /* most attempts are shorter; a larger stack is more pages */
 	LOOK_EVERY_MS = 20, /* how often time_left looks for a cancel */
 };
 
@@ -74,11 +74,30 @@ op_line_end(struct resite_op *op, bool flush)
 }
 
 void
+op_put_int(struct strbuf *sb, const char *key, int64_t value)
+{
+	char digits[24], *p = digits + sizeof(digits);
+	uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (value < 0)
+		*--p = '-';
+	strbuf_add(sb, ",\"", 2);
+	strbuf_addstr(sb, key);
+	strbuf_add(sb, "\":", 2);
+	strbuf_add(sb, p, (size_t)(digits + sizeof(digits) - p));
+}
+
+void
 op_put_text(struct strbuf *sb, const char *key, const char *text, size_t max)
 {
 	size_t len = text ? strnlen(text, max + 1) : 0;
 
-	strbuf_addf(sb, ",\"%s\":", key);
+	strbuf_add(sb, ",\"", 2);
+	strbuf_addstr(sb, key);
+	strbuf_add(sb, "\":", 2);
 	if (len <= max) {
 		json_write_string(sb, text ? text : "");
 		return;
