@@ -54,9 +54,11 @@ void diags_print(const struct diags *d, struct strbuf *out);
 json_t *diags_to_json(const struct diags *d);
 
 /* "Did you mean": offer every word that would have been right, then ask. */
+#define SUGGEST_WORD_MAX 64 /* longer words are not compared */
+
 struct suggest {
 	const char *word; /* what was written */
-	const char *best; /* the nearest so far; not owned; NULL: none near enough */
+	char best[SUGGEST_WORD_MAX]; /* the nearest so far; "": none near enough */
 	unsigned distance;
 };
 

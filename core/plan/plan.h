@@ -10,6 +10,7 @@
 
 #include "core/base/base.h"
 #include "core/plan/diag.h"
+#include "core/plan/strmap.h"
 #include "core/plan/text.h"
 
 #include <libconfig.h>
@@ -30,6 +31,7 @@ struct plan_value { /* of a site or in vars: a scalar or a list of scalars */
 struct plan_values {
 	struct plan_value *item; /* in the plan's order */
 	size_t len, cap;
+	struct strmap map;       /* name -> index of item */
 };
 
 struct plan_site {
@@ -49,6 +51,11 @@ struct plan_limit {
 	int64_t max; /* at least 1 */
 	struct place at;
 };
+
+/* What a step that writes no retry gets. */
+#define RETRY_ATTEMPTS 3
+#define RETRY_BACKOFF_MS 2000
+#define RETRY_MAX_BACKOFF_MS 60000
 
 struct plan_retry {
 	int attempts;                      /* 1: no second try */
@@ -105,7 +112,10 @@ const struct plan_runbook *plan_runbook(const struct plan *plan, const char *nam
 const struct plan_site *plan_site(const struct plan *plan, const char *name);
 const struct plan_secret *plan_secret(const struct plan *plan, const char *name);
 
-/* Every key that a step may have, NULL-terminated (docs/plan.md has them all). */
-extern const char *const plan_step_keys[];
+const struct plan_value *plan_value(const struct plan_values *values, const char *name);
+
+/* The keys that a step may have, one after the other; NULL after the last.
+ * docs/plan.md has them all. */
+const char *plan_step_key(size_t i);
 
 #endif

@@ -1,0 +1,418 @@
+#include "core/base/base.h"
+#include "core/plan/subst.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KNOWN "from.X, to.X, site.NAME.X, var.X, secret.X, step.NAME.OUTPUT, run.id"
+#define NESTING_MAX 16
+#define REF_MAX 300
+
+struct frame { /* a value that is being expanded */
+	const struct plan_value *value;
+	const struct frame *up;
+};
+
+struct expansion {
+	const struct subst *s;
+	struct reader r;            /* of the text that is being expanded */
+	const config_setting_t *at; /* where that text is written */
+	const struct frame *frame;
+	bool alone;                 /* the text is one reference and nothing else, all the way */
+	struct subst_result *res;
+};
+
+static bool expand(struct expansion *x, const char *text);
+static bool expand_setting(struct expansion *x, const config_setting_t *setting);
+
+void
+subst_result_release(struct subst_result *res)
+{
+	strbuf_release(&res->text);
+	*res = (struct subst_result)SUBST_RESULT_INIT;
+}
+
+static bool
+refers_to_itself(struct expansion *x, const struct plan_value *value)
+{
+	const char *names[NESTING_MAX + 1];
+	struct strbuf chain = STRBUF_INIT;
+	const struct frame *f = x->frame;
+	size_t n = 0;
+
+	for (; f && f->value != value; f = f->up)
+		names[n++] = f->value->name;
+	if (!f && n < NESTING_MAX)
+		return false;
+	while (n > 0)
+		strbuf_addf(&chain, " -> %s", names[--n]);
+	if (f)
+		reader_error(&x->r, x->at, "it refers to itself: %s%s -> %s", value->name, chain.buf,
+			     value->name);
+	else
+		reader_error(&x->r, x->at, "references are more than %d deep", NESTING_MAX);
+	strbuf_release(&chain);
+	return true;
+}
+
+/* Puts the value of a site or variable in. */
+static bool
+add_value(struct expansion *x, const struct plan_value *value, const char *kind, const char *owner)
+{
+	struct frame frame = {value, x->frame};
+	struct expansion inner = *x;
+
+	if (setting_is_list(value->setting)) {
+		if (!x->alone) {
+			reader_error(&x->r, x->at, "'%s' is a list: it can only stand alone, in a "
+				     "parameter that takes several values", value->name);
+			return false;
+		}
+		x->res->list = value->setting;
+		return true;
+	}
+	if (refers_to_itself(x, value))
+		return false;
+	inner.frame = &frame;
+	inner.at = value->setting;
+	inner.r.outer = (struct scope){kind, owner ? owner : value->name};
+	inner.r.inner = owner ? (struct scope){"value", value->name} : (struct scope){NULL, NULL};
+	return expand_setting(&inner, value->setting);
+}
+
+static void
+no_value(struct expansion *x, const struct plan_values *values, const char *kind,
+	 const char *owner, const char *name)
+{
+	char text[SUGGEST_TEXT_MAX];
+	struct suggest suggest;
+
+	suggest_init(&suggest, name);
+	for (size_t i = 0; i < values->len; i++)
+		suggest_offer(&suggest, values->item[i].name);
+	reader_error(&x->r, x->at, "%s%s%s has no value '%s'%s", kind, *owner ? " " : "", owner, name,
+		     suggest_text(&suggest, text));
+}
+
+static bool
+add_site_value(struct expansion *x, const struct plan_site *site, const char *name)
+{
+	const struct plan_value *value = plan_value(&site->values, name);
+
+	if (value)
+		return add_value(x, value, "site", site->name);
+	no_value(x, &site->values, "site", site->name, name);
+	return false;
+}
+
+/* ${from.x} without a direction: is there a site that has x at all? */
+static bool
+is_anywhere(struct expansion *x, const char *name)
+{
+	const struct plan *plan = x->s->plan;
+	char text[SUGGEST_TEXT_MAX];
+	struct suggest suggest;
+
+	suggest_init(&suggest, name);
+	for (size_t i = 0; i < plan->n_sites; i++) {
+		if (plan_value(&plan->sites[i].values, name))
+			return true;
+		for (size_t k = 0; k < plan->sites[i].values.len; k++)
+			suggest_offer(&suggest, plan->sites[i].values.item[k].name);
+	}
+	reader_error(&x->r, x->at, "no site has a value '%s'%s", name, suggest_text(&suggest, text));
+	return false;
+}
+
+static bool
+add_from(struct expansion *x, char *rest)
+{
+	return x->s->from ? add_site_value(x, x->s->from, rest) : is_anywhere(x, rest);
+}
+
+static bool
+add_to(struct expansion *x, char *rest)
+{
+	return x->s->to ? add_site_value(x, x->s->to, rest) : is_anywhere(x, rest);
+}
+
+static bool
+add_site(struct expansion *x, char *rest)
+{
+	const struct plan *plan = x->s->plan;
+	const struct plan_site *site;
+	char text[SUGGEST_TEXT_MAX], *dot = strchr(rest, '.');
+	struct suggest suggest;
+
+	if (!dot) {
+		reader_error(&x->r, x->at, "${site.%s}: write ${site.NAME.X}", rest);
+		return false;
+	}
+	*dot = '\0';
+	site = plan_site(plan, rest);
+	if (site)
+		return add_site_value(x, site, dot + 1);
+	suggest_init(&suggest, rest);
+	for (size_t i = 0; i < plan->n_sites; i++)
+		suggest_offer(&suggest, plan->sites[i].name);
+	reader_error(&x->r, x->at, "there is no site '%s'%s", rest, suggest_text(&suggest, text));
+	return false;
+}
+
+static bool
+add_var(struct expansion *x, char *rest)
+{
+	const struct plan_value *value = plan_value(&x->s->plan->vars, rest);
+
+	if (value)
+		return add_value(x, value, "var", NULL);
+	no_value(x, &x->s->plan->vars, "vars", "", rest);
+	return false;
+}
+
+static bool
+add_secret(struct expansion *x, char *rest)
+{
+	const struct plan *plan = x->s->plan;
+	const struct plan_secret *secret = plan_secret(plan, rest);
+	char text[SUGGEST_TEXT_MAX];
+	struct suggest suggest;
+
+	if (secret && x->alone) {
+		x->res->secret = secret->name;
+		return true;
+	}
+	suggest_init(&suggest, rest);
+	for (size_t i = 0; i < plan->n_secrets; i++)
+		suggest_offer(&suggest, plan->secrets[i].name);
+	if (secret)
+		reader_error(&x->r, x->at, "${secret.%s} can only stand alone, not inside a longer "
+			     "text", rest);
+	else
+		reader_error(&x->r, x->at, "there is no secret '%s'%s", rest,
+			     suggest_text(&suggest, text));
+	return false;
+}
+
+static bool
+add_output(struct expansion *x, char *rest)
+{
+	char *dot = strchr(rest, '.');
+
+	if (!dot || !dot[1] || strchr(dot + 1, '.')) {
+		reader_error(&x->r, x->at, "${step.%s}: write ${step.NAME.OUTPUT}", rest);
+		return false;
+	}
+	if (!x->s->step_ref) {
+		reader_error(&x->r, x->at, "${step.%s} has a meaning only in the 'with' of a step",
+			     rest);
+		return false;
+	}
+	*dot = '\0';
+	if (!x->s->step_ref(x->s->ctx, x->at, rest, dot + 1))
+		return false;
+	x->res->deferred = true;
+	strbuf_addf(&x->res->text, "${step.%s.%s}", rest, dot + 1);
+	return true;
+}
+
+static void add_escaped(struct strbuf *out, const char *text, size_t len);
+
+static bool
+add_run(struct expansion *x, char *rest)
+{
+	if (strcmp(rest, "id")) {
+		reader_error(&x->r, x->at, "${run.%s}: only ${run.id} is known", rest);
+		return false;
+	}
+	add_escaped(&x->res->text, x->s->run_id, strlen(x->s->run_id));
+	return true;
+}
+
+static const struct namespace {
+	const char *name;
+	bool (*add)(struct expansion *x, char *rest);
+} namespaces[] = {
+	{"from", add_from}, {"to", add_to}, {"site", add_site}, {"var", add_var},
+	{"secret", add_secret}, {"step", add_output}, {"run", add_run},
+};
+
+/* The reference between ${ and }, cut at its first dot. */
+static bool
+add_ref(struct expansion *x, const char *ref, size_t len)
+{
+	char copy[REF_MAX], text[SUGGEST_TEXT_MAX], *dot;
+	struct suggest suggest;
+
+	if (len >= sizeof(copy)) {
+		reader_error(&x->r, x->at, "${%.40s… is too long", ref);
+		return false;
+	}
+	memcpy(copy, ref, len);
+	copy[len] = '\0';
+	if (!strcmp(copy, "item")) {
+		reader_error(&x->r, x->at, "${item} has a meaning only with 'for_each', which is not "
+			     "supported by this version");
+		return false;
+	}
+	dot = strchr(copy, '.');
+	if (dot)
+		*dot = '\0';
+	suggest_init(&suggest, copy);
+	for (size_t i = 0; i < COUNT_OF(namespaces); i++) {
+		if (dot && dot[1] && !strcmp(namespaces[i].name, copy))
+			return namespaces[i].add(x, dot + 1);
+		suggest_offer(&suggest, namespaces[i].name);
+	}
+	reader_error(&x->r, x->at, "${%.*s} is not known%s; known are %s", (int)len, ref,
+		     suggest_text(&suggest, text), KNOWN);
+	return false;
+}
+
+static void
+add_escaped(struct strbuf *out, const char *text, size_t len)
+{
+	for (const char *p = text, *end = text + len; p < end; p++) {
+		if (*p == '$')
+			strbuf_addch(out, '$');
+		strbuf_addch(out, *p);
+	}
+}
+
+/* Is text one reference and nothing else? */
+static bool
+is_one_ref(const char *text)
+{
+	const char *close = strncmp(text, "${", 2) ? NULL : strchr(text, '}');
+
+	return close && !close[1];
+}
+
+/* Adds the template of text: all references but outputs are gone, $ is $$. */
+static bool
+expand(struct expansion *x, const char *text)
+{
+	const char *close;
+	bool ok = true;
+
+	x->alone = x->alone && is_one_ref(text);
+	for (;;) {
+		size_t plain = strcspn(text, "$");
+
+		strbuf_add(&x->res->text, text, plain);
+		text += plain;
+		if (!*text)
+			return ok;
+		if (text[1] != '{') {
+			strbuf_addstr(&x->res->text, "$$");
+			text += text[1] == '$' ? 2 : 1;
+			continue;
+		}
+		close = strchr(text, '}');
+		if (!close) {
+			reader_error(&x->r, x->at, "\"%.60s\": a ${ without its } (write $$ for a $)",
+				     text);
+			return false;
+		}
+		ok &= add_ref(x, text + 2, (size_t)(close - text) - 2);
+		text = close + 1;
+	}
+}
+
+static bool
+expand_setting(struct expansion *x, const config_setting_t *setting)
+{
+	const char *text = setting_string(setting);
+	char number[32];
+
+	if (text)
+		return expand(x, text);
+	x->alone = false;
+	switch (config_setting_type(setting)) {
+	case CONFIG_TYPE_BOOL:
+		strbuf_addstr(&x->res->text, config_setting_get_bool(setting) ? "true" : "false");
+		return true;
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		snprintf(number, sizeof(number), "%lld", config_setting_get_int64(setting));
+		strbuf_addstr(&x->res->text, number);
+		return true;
+	default:
+		return false; /* plan_load has said so */
+	}
+}
+
+static void
+unescape(struct strbuf *sb)
+{
+	size_t to = 0;
+
+	if (!memchr(sb->buf, '$', sb->len))
+		return;
+	for (size_t i = 0; i < sb->len; i++) {
+		i += sb->buf[i] == '$' && sb->buf[i + 1] == '$';
+		sb->buf[to++] = sb->buf[i];
+	}
+	sb->len = to;
+	sb->buf[to] = '\0';
+}
+
+static bool
+finish(struct expansion *x, bool ok)
+{
+	if (ok && !x->res->deferred)
+		unescape(&x->res->text);
+	return ok;
+}
+
+bool
+subst_expand(const struct subst *s, const struct reader *r, const config_setting_t *at,
+	     const char *text, struct subst_result *res)
+{
+	struct expansion x = {.s = s, .r = *r, .at = at, .alone = true, .res = res};
+
+	return finish(&x, expand(&x, text));
+}
+
+bool
+subst_scalar(const struct subst *s, const struct reader *r, const config_setting_t *at,
+	     struct subst_result *res)
+{
+	struct expansion x = {.s = s, .r = *r, .at = at, .alone = true, .res = res};
+
+	return finish(&x, expand_setting(&x, at));
+}
+
+static void
+check_values(const struct subst *s, const struct reader *r, const struct plan_values *values,
+	     const char *kind, const char *owner)
+{
+	struct subst_result res = SUBST_RESULT_INIT;
+	struct reader inner = *r;
+
+	for (size_t i = 0; i < values->len; i++) {
+		const struct plan_value *v = &values->item[i];
+		struct frame frame = {v, NULL};
+
+		inner.outer = (struct scope){kind, owner ? owner : v->name};
+		inner.inner = owner ? (struct scope){"value", v->name} : (struct scope){NULL, NULL};
+		for (unsigned k = 0, n = setting_count(v->setting); k < n; k++) {
+			struct expansion x = {.s = s, .r = inner, .frame = &frame,
+					      .at = setting_item(v->setting, k), .alone = true,
+					      .res = &res};
+
+			expand_setting(&x, x.at);
+			subst_result_release(&res);
+		}
+	}
+}
+
+void
+subst_check_values(const struct plan *plan, const struct reader *r)
+{
+	struct subst s = {.plan = plan, .run_id = ""};
+
+	check_values(&s, r, &plan->vars, "var", NULL);
+	for (size_t i = 0; i < plan->n_sites; i++)
+		check_values(&s, r, &plan->sites[i].values, "site", plan->sites[i].name);
+}

@@ -1,0 +1,44 @@
+/* subst.h -- ${from.x} ${to.x} ${site.NAME.x} ${var.x} ${secret.x}
+ * ${step.NAME.output} ${run.id}, and $$ for a $.  Private to core/plan. */
+#ifndef CORE_PLAN_SUBST_H
+#define CORE_PLAN_SUBST_H
+
+#include "core/base/base.h"
+#include "core/base/strbuf.h"
+#include "core/plan/plan.h"
+#include "core/plan/read.h"
+
+struct subst {
+	const struct plan *plan;
+	const struct plan_site *from, *to; /* NULL: no direction yet; only names are checked */
+	const char *run_id;
+	/* May this place use that output?  false after adding a problem.  NULL: a
+	 * step's output has no meaning here. */
+	bool (*step_ref)(void *ctx, const config_setting_t *at, const char *step,
+			 const char *output);
+	void *ctx;
+};
+
+struct subst_result {
+	struct strbuf text;           /* the value; when deferred a template with $$ for $ */
+	const char *secret;           /* the value is this secret, and text is empty */
+	const config_setting_t *list; /* the value is this list, and text is empty */
+	bool deferred;                /* text has ${step.NAME.output} in it */
+};
+
+#define SUBST_RESULT_INIT {.text = STRBUF_INIT}
+
+void subst_result_release(struct subst_result *res);
+
+/* Expands text, written at `at`.  false after adding problems. */
+bool subst_expand(const struct subst *s, const struct reader *r, const config_setting_t *at,
+		  const char *text, struct subst_result *res);
+
+/* The same for a scalar setting: numbers and booleans become their text. */
+bool subst_scalar(const struct subst *s, const struct reader *r, const config_setting_t *at,
+		  struct subst_result *res);
+
+/* Checks all values of sites and variables, without a direction. */
+void subst_check_values(const struct plan *plan, const struct reader *r);
+
+#endif
