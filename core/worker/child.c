@@ -1,0 +1,330 @@
+/* The order in which an attempt calls its plugin: DESIGN.md §3. */
+#include "core/base/base.h"
+#include "core/base/clock.h"
+#include "core/worker/child.h"
+#include "core/worker/load.h"
+#include "core/worker/op.h"
+
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	VERIFY_FIRST_MS = 500, /* until verify is asked again, when it does not say */
+	VERIFY_MOST_MS = 2000,
+	TEXT_MAX = 512,
+};
+
+static _Noreturn void
+finish(struct resite_op *op)
+{
+	op_flush(op);
+	if (__fpending(stdout) > 0)
+		fflush(stdout);
+	_exit(0);
+}
+
+/* The last message.  rc is of a known kind here. */
+static _Noreturn void
+send_result(struct resite_op *op, int rc)
+{
+	const char *text = op->said.text ? op->said.text : op->said.host_text;
+	struct strbuf *sb;
+
+	if (rc < 0 && !*text)
+		text = "(the plugin gave no reason)";
+	op_progress_flush(op);
+	op_log_dropped(op);
+	pthread_mutex_lock(&op->out_lock);
+	op_close_undo(op);
+	pthread_mutex_unlock(&op->out_lock);
+	sb = op_line_begin(op, "result");
+	op_put_text(sb, "phase", phase_name(op->phase), OP_TEXT_MAX);
+	op_put_int(sb, "rc", rc);
+	if (op->said.param)
+		op_put_text(sb, "param", op->said.param, OP_TEXT_MAX);
+	op_put_int(sb, "retry_after_ms", op->said.retry_after_ms);
+	op_put_text(sb, "text", rc == RESITE_OK ? "" : text, OP_TEXT_MAX);
+	op_line_end(op, true);
+	finish(op);
+}
+
+/* A result that the worker itself arrived at. */
+static _Noreturn void PRINTF_LIKE(3, 4)
+send_verdict(struct resite_op *op, int rc, const char *fmt, ...)
+{
+	char text[TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	op_host.fail(op, NULL, 0, text);
+	send_result(op, rc);
+}
+
+static bool
+cancelled(struct resite_op *op)
+{
+	return atomic_load(&op->cancelled);
+}
+
+static void
+begin(struct resite_op *op, enum phase phase)
+{
+	struct strbuf *sb;
+
+	if (cancelled(op))
+		send_verdict(op, RESITE_ERR_CANCELLED, "cancelled before %s", phase_name(phase));
+	op_forget(op);
+	op->phase = phase;
+	sb = op_line_begin(op, "begin");
+	op_put_text(sb, "phase", phase_name(phase), OP_TEXT_MAX);
+	/* check does no I/O: it needs no line of its own. */
+	op_line_end(op, phase != PHASE_CHECK);
+}
+
+static const char *
+function_name(enum phase phase)
+{
+	return phase == PHASE_AFTER ? "probe" : phase_name(phase);
+}
+
+/* Calls one function of the plugin; comes back only when the attempt goes on. */
+static int
+call(struct resite_op *op, enum phase phase, int (*fn)(struct resite_op *,
+						       const struct resite_host *))
+{
+	int rc;
+
+	begin(op, phase);
+	rc = fn(op, &op_host);
+	if (!rc_known(rc))
+		send_verdict(op, RESITE_ERR_BUG, "%s returned %d, which is no result code",
+			     function_name(phase), rc);
+	if (rc == RESITE_PENDING && phase != PHASE_VERIFY)
+		send_verdict(op, RESITE_ERR_BUG, "%s returned PENDING, which only verify may",
+			     function_name(phase));
+	if (rc < 0)
+		send_result(op, rc);
+	return rc;
+}
+
+static void
+send_state(struct resite_op *op, const char *phase)
+{
+	struct strbuf *sb = op_line_begin(op, "state");
+
+	op_put_text(sb, "phase", phase, OP_TEXT_MAX);
+	strbuf_addstr(sb, op->said.told ? ",\"told\":true" : ",\"told\":false");
+	op_put_text(sb, "now", op->said.now.buf, OP_TEXT_MAX);
+	op_put_text(sb, "fingerprint", op->said.fingerprint.buf, OP_TEXT_MAX);
+	op_put_int(sb, "changes", (int64_t)op->said.changes);
+	op_put_int(sb, "total", (int64_t)op->said.total);
+	op_line_end(op, true);
+}
+
+/* --- phases ------------------------------------------------------------------------ */
+
+static unsigned
+allowed_phases(const struct resite_op *op)
+{
+	const json_t *names = json_object_get(op->spec, "phases");
+	unsigned bits = 0;
+
+	for (size_t i = 0; i < json_array_size(names); i++)
+		bits |= PHASE_BIT(phase_from_name(json_string_value(json_array_get(names, i))));
+	return bits;
+}
+
+/* Asks verify until it says something final. */
+static void
+verify_until(struct resite_op *op)
+{
+	int64_t pause = VERIFY_FIRST_MS;
+
+	while (call(op, PHASE_VERIFY, op->action.verify) == RESITE_PENDING) {
+		const char *text = op->said.text ? op->said.text : "not yet";
+		int64_t ms = op->said.retry_after_ms ? op->said.retry_after_ms : pause;
+
+		op_progress(op, op->progress.done, op->progress.total, text);
+		if (op_wait(op, -1, 0, ms) != RESITE_PENDING) {
+			if (cancelled(op))
+				send_verdict(op, RESITE_ERR_CANCELLED,
+					     "cancelled while verify said: %s", text);
+			send_verdict(op, RESITE_ERR_TRANSIENT,
+				     "not verified within the time: %s", text);
+		}
+		pause = pause * 3 / 2 < VERIFY_MOST_MS ? pause * 3 / 2 : VERIFY_MOST_MS;
+	}
+}
+
+/* The plugin's own eyes must now see what it says it did. */
+static void
+probe_again(struct resite_op *op)
+{
+	call(op, PHASE_AFTER, op->action.probe);
+	send_state(op, "after");
+	if (op->said.told && op->said.changes > 0)
+		send_verdict(op, RESITE_ERR_BUG,
+			     "apply%s said OK, but probe still sees %" PRIu64 " change%s (%.200s)",
+			     op->action.verify ? " and verify" : "", op->said.changes,
+			     op->said.changes == 1 ? "" : "s", op->said.now.buf);
+}
+
+/* Probe and what the core makes of it; true: apply may go on. */
+static bool
+probe_first(struct resite_op *op, unsigned allowed, bool hold, bool *ret_told)
+{
+	bool probes = op->action.probe && (allowed & PHASE_BIT(PHASE_PROBE));
+
+	if (probes)
+		call(op, PHASE_PROBE, op->action.probe);
+	*ret_told = op->said.told;
+	if (probes || hold)
+		send_state(op, "probe");
+	if (!op->action.apply)
+		return true; /* read-only: verify is what it is for */
+	if (*ret_told && op->said.changes == 0)
+		return false;
+	if (!(allowed & PHASE_BIT(PHASE_APPLY)))
+		return false;
+	if (!hold || op_wait_go(op))
+		return true;
+	if (cancelled(op))
+		send_verdict(op, RESITE_ERR_CANCELLED, "cancelled before apply");
+	return false;
+}
+
+static _Noreturn void
+run_step(struct resite_op *op)
+{
+	unsigned allowed = allowed_phases(op);
+	bool hold = json_bool_or(op->spec, "hold", false), told;
+
+	if (op->action.check && (allowed & PHASE_BIT(PHASE_CHECK)))
+		call(op, PHASE_CHECK, op->action.check);
+	op_forget(op);
+	if (!probe_first(op, allowed, hold && op->action.apply, &told)) {
+		op->phase = PHASE_PROBE;
+		send_result(op, RESITE_OK);
+	}
+	if (op->action.apply && (allowed & PHASE_BIT(PHASE_APPLY)))
+		call(op, PHASE_APPLY, op->action.apply);
+	if (op->action.verify && (allowed & PHASE_BIT(PHASE_VERIFY)))
+		verify_until(op);
+	if (told && op->action.apply)
+		probe_again(op);
+	send_result(op, RESITE_OK);
+}
+
+/* --- revert ------------------------------------------------------------------------ */
+
+static int
+revert_one(struct resite_op *op, const json_t *rec)
+{
+	uint32_t n = 0;
+	struct resite_kv *kv = op_kv_from_json(json_object_get(rec, "kv"), &n);
+	int rc;
+
+	op_forget(op);
+	if (!kv) {
+		op_explain(op, "out of memory");
+		return RESITE_ERR_TRANSIENT;
+	}
+	rc = op->action.revert(op, &op_host, (uint32_t)json_int_or(rec, "version", 0), kv, n);
+	free(kv);
+	if (!rc_known(rc) || rc == RESITE_PENDING) {
+		op_explain(op, "revert returned %d, which is no result of revert", rc);
+		return RESITE_ERR_BUG;
+	}
+	return rc;
+}
+
+static void
+send_reverted(struct resite_op *op, size_t index, int rc)
+{
+	const char *text = op->said.text ? op->said.text : op->said.host_text;
+	struct strbuf *sb = op_line_begin(op, "reverted");
+
+	if (rc < 0 && !*text)
+		text = "(the plugin gave no reason)";
+	strbuf_addf(sb, ",\"index\":%zu,\"rc\":%d", index, rc);
+	op_put_text(sb, "text", rc == RESITE_OK ? "" : text, OP_TEXT_MAX);
+	op_line_end(op, false);
+}
+
+/* Newest first.  A value that is no longer ours is a conflict: it is told and left,
+ * and the rest is still put back; anything else stops. */
+static _Noreturn void
+run_revert(struct resite_op *op, const json_t *records)
+{
+	size_t conflicts = 0, n = json_array_size(records);
+
+	if (!op->action.revert)
+		send_verdict(op, RESITE_ERR_INVALID, "action %s has no revert", op->action.name);
+	begin(op, PHASE_REVERT);
+	for (size_t i = 0; i < n; i++) {
+		int rc = op_time_left(op) > 0 ? revert_one(op, json_array_get(records, i))
+					      : RESITE_ERR_CANCELLED;
+
+		send_reverted(op, i, rc);
+		if (rc != RESITE_OK && rc != RESITE_ERR_CONFLICT)
+			send_result(op, rc);
+		conflicts += rc == RESITE_ERR_CONFLICT;
+		op_progress(op, i + 1, n, "put back");
+	}
+	if (conflicts > 0)
+		send_verdict(op, RESITE_ERR_CONFLICT,
+			     "%zu of %zu records no longer held what was written", conflicts, n);
+	op_forget(op);
+	send_result(op, RESITE_OK);
+}
+
+/* --- life -------------------------------------------------------------------------- */
+
+static void
+read_spec(struct resite_op *op)
+{
+	while (!op->spec && !atomic_load(&op->gone))
+		op_read(op, true);
+	if (!op->spec)
+		_exit(0); /* nobody is left who wants this attempt */
+	op->params = json_object_get(op->spec, "params");
+	op->mode = mode_from_name(json_str_or(op->spec, "mode", NULL));
+	op->deadline_ms = clock_mono_ms() + json_int_or(op->spec, "timeout_ms", 0);
+}
+
+_Noreturn void
+attempt_run(const struct resite_plugin *plugin)
+{
+	/* In a process of its own, so its memory is the process's. */
+	static struct resite_op op = {
+		.in_lock = PTHREAD_MUTEX_INITIALIZER,
+		.out_lock = PTHREAD_MUTEX_INITIALIZER,
+		.in = {.max = SIZE_MAX}, /* the core's own lines: an undo can be long */
+		.cancel_fd = -1,
+		.cancel_event_fd = -1,
+	};
+	const char *name;
+	const json_t *revert;
+
+	strbuf_init(&op.out);
+	strbuf_init(&op.undo);
+	strbuf_init(&op.said.now);
+	strbuf_init(&op.said.fingerprint);
+	read_spec(&op);
+	name = json_str_or(op.spec, "action", "");
+	if (!plugin_find_action(plugin, name, &op.action))
+		send_verdict(&op, RESITE_ERR_INVALID, "plugin %s has no action \"%.64s\"",
+			     plugin->name, name);
+	if (json_int_or(op.spec, "protocol", 0) != PROTOCOL_VERSION)
+		send_verdict(&op, RESITE_ERR_BUG, "the core speaks another protocol than this "
+			     "resite-worker: install both from one version");
+	revert = json_object_get(op.spec, "revert");
+	if (json_is_object(revert))
+		run_revert(&op, json_object_get(revert, "records"));
+	run_step(&op);
+}

@@ -1,0 +1,226 @@
+#include "plugins/contacts/contacts.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+int
+call_failed(struct call *c, const char *param)
+{
+	c->host->fail(c->op, param, 0, c->f.text);
+	return c->f.rc;
+}
+
+struct xcap_options
+call_xcap(struct call *c, int (*done)(void *arg, const struct xcap_reply *, struct fault *),
+	  void *arg)
+{
+	return (struct xcap_options){
+		.op = c->op,
+		.host = c->host,
+		.root = call_str(c, "server"),
+		.ca_file = call_str(c, "ca_file"),
+		.timeout_ms = call_i64(c, "timeout"),
+		.connections = (unsigned)call_i64(c, "connections"),
+		.done = done,
+		.arg = arg,
+	};
+}
+
+int
+call_users(struct call *c, struct users *ret)
+{
+	const char *file = call_str(c, "users_file");
+	uint32_t n = c->host->param_count(c->op, "users");
+	int rc = RESITE_OK;
+
+	for (uint32_t i = 0; rc == RESITE_OK && i < n; i++) {
+		const char *user = c->host->param_str(c->op, "users", i);
+
+		rc = users_add(ret, user, strlen(user), &c->f);
+	}
+	if (rc == RESITE_OK && file)
+		rc = users_add_file(ret, file, &c->f);
+	users_sort(ret);
+	return rc;
+}
+
+int
+fault_vault(struct fault *f, const struct vault_error *err)
+{
+	int rc = RESITE_ERR_REFUSED;
+
+	switch (err->code) {
+	case VAULT_ERR_BUSY:
+	case VAULT_ERR_MEMORY:
+		rc = RESITE_ERR_TRANSIENT;
+		break;
+	case VAULT_ERR_INVALID:
+		rc = RESITE_ERR_INVALID;
+		break;
+	case VAULT_ERR_STOPPED:
+		rc = RESITE_ERR_CANCELLED;
+		break;
+	}
+	return fault_set(f, rc, "%s", err->text);
+}
+
+int
+call_vault_tick(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct call *c = arg;
+
+	c->host->progress(c->op, done_bytes, total_bytes, "verifying bytes");
+	return c->host->time_left_ms(c->op) <= 0;
+}
+
+int
+call_open_set(struct call *c, const char *set, unsigned flags, struct vault_set **ret)
+{
+	const char *vault = call_str(c, "vault"), *name = call_str(c, "name");
+	struct vault_error err;
+
+	if (vault_open(ret, vault, name, set, flags, call_vault_tick, c, &err) < 0)
+		return fault_vault(&c->f, &err);
+	if (strcmp(vault_set_kind(*ret), DOCUMENTS_KIND)) {
+		fault_set(&c->f, RESITE_ERR_REFUSED, "%s/%s/%s holds '%s', not '" DOCUMENTS_KIND "'",
+			  vault, name, vault_set_name(*ret), vault_set_kind(*ret));
+		vault_close(*ret);
+		return c->f.rc;
+	}
+	return RESITE_OK;
+}
+
+void
+age_text(char out[AGE_MAX], int64_t ms)
+{
+	long long s = ms / 1000;
+
+	if (ms < 0)
+		snprintf(out, AGE_MAX, "dated in the future");
+	else if (s < 120)
+		snprintf(out, AGE_MAX, "%lld s old", s);
+	else if (s < 2 * 3600)
+		snprintf(out, AGE_MAX, "%lld min old", s / 60);
+	else if (s < 48 * 3600)
+		snprintf(out, AGE_MAX, "%lld h %lld min old", s / 3600, s / 60 % 60);
+	else
+		snprintf(out, AGE_MAX, "%lld d %lld h old", s / 86400, s / 3600 % 24);
+}
+
+int64_t
+wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* --- the documents of a set ---------------------------------------------------- */
+
+static int
+read_stream(void *arg, void *buf, size_t cap, size_t *ret_len, struct fault *f)
+{
+	struct vault_error err;
+
+	return vault_stream_read(arg, buf, cap, ret_len, &err) < 0 ? fault_vault(f, &err)
+								   : RESITE_OK;
+}
+
+int
+set_each(const struct vault_set *set, document_each *each, void *arg, struct fault *f)
+{
+	struct documents documents = {.read = read_stream};
+	struct vault_stream *stream;
+	struct vault_error err;
+	struct document d;
+	int rc;
+
+	if (vault_stream_open(&stream, set, DOCUMENTS_FILE, &err) < 0)
+		return fault_vault(f, &err);
+	documents.arg = stream;
+	while ((rc = documents_next(&documents, &d, f)) > 0)
+		if (each(arg, &d, f) < 0) {
+			rc = f->rc;
+			break;
+		}
+	documents_release(&documents);
+	vault_stream_close(stream);
+	return rc;
+}
+
+/* --- against the server -------------------------------------------------------- */
+
+uint64_t
+sample_step(uint64_t total, uint64_t want)
+{
+	return want == 0 || total <= want ? 1 : total / want;
+}
+
+static void
+note(struct compare *cmp, const struct xcap_reply *reply)
+{
+	struct call *c = cmp->call;
+	char was[64] = "no list", will_be[64];
+
+	snprintf(will_be, sizeof will_be, "list of %zu bytes", reply->sent_len);
+	if (reply->status == 200)
+		snprintf(was, sizeof was, "another list, of %zu bytes", reply->len);
+	if (cmp->looked == cmp->same + 1)
+		snprintf(cmp->first, sizeof cmp->first, "%s has %s at the server", reply->user, was);
+	if (cmp->tell)
+		c->host->change(c->op, reply->user, was, will_be);
+}
+
+static int
+compared(void *arg, const struct xcap_reply *reply, struct fault *f)
+{
+	struct compare *cmp = arg;
+	struct call *c = cmp->call;
+
+	cmp->looked++;
+	if (reply->status != 200 && reply->status != 404)
+		return fault_set(f, reply->status >= 500 ? RESITE_ERR_TRANSIENT : RESITE_ERR_REFUSED,
+				 "%s GET: %s: %s", call_str(c, "server"), reply->user, reply->words);
+	cmp->absent += reply->status == 404;
+	if (reply->status == 200 && reply->len == reply->sent_len &&
+	    !memcmp(reply->body, reply->sent, reply->len))
+		cmp->same++;
+	else
+		note(cmp, reply);
+	c->host->progress(c->op, cmp->looked, cmp->end / cmp->step, "comparing lists");
+	return RESITE_OK;
+}
+
+int
+compare_begin(struct compare *cmp, struct call *c)
+{
+	struct xcap_options options = call_xcap(c, compared, cmp);
+
+	cmp->call = c;
+	cmp->looked = cmp->same = cmp->absent = 0;
+	cmp->first[0] = '\0';
+	cmp->xcap = xcap_new(&options, &c->f);
+	return cmp->xcap ? RESITE_OK : c->f.rc;
+}
+
+int
+compare_each(void *arg, const struct document *d, struct fault *f)
+{
+	struct compare *cmp = arg;
+
+	if (d->index % cmp->step || d->index >= cmp->end)
+		return RESITE_OK;
+	return xcap_get(cmp->xcap, d->index, d->user, d->body, d->len, f);
+}
+
+int
+compare_end(struct compare *cmp, int rc)
+{
+	if (rc == RESITE_OK)
+		rc = xcap_drain(cmp->xcap, &cmp->call->f);
+	xcap_free(cmp->xcap);
+	cmp->xcap = NULL;
+	return rc;
+}

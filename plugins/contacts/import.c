@@ -1,0 +1,369 @@
+#include "plugins/contacts/import.h"
+
+#include "plugins/contacts/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECKPOINT "imported"
+#define CHECKPOINT_EVERY 1000
+/* Rejected documents that a checkpoint names; with more of them it stays where it is. */
+#define MAX_NAMED 500
+/* So many refusals and not one success: it is the server, not the documents. */
+#define HOPELESS 100
+#define RESUME_SAMPLE 50
+
+/* --- check --------------------------------------------------------------------- */
+
+int
+import_check(struct resite_op *op, const struct resite_host *host)
+{
+	static const char *const of_vault[] = {"vault", "set", "from_site"};
+	bool file = host->param_count(op, "dbimpexp") > 0;
+
+	for (size_t i = 0; file && i < sizeof of_vault / sizeof *of_vault; i++)
+		if (host->param_count(op, of_vault[i]) > 0)
+			return resite_fail(op, host, RESITE_ERR_INVALID, of_vault[i],
+					   "'%s' belongs to a vault set; 'dbimpexp' names a file",
+					   of_vault[i]);
+	if (!file && host->param_count(op, "vault") == 0)
+		return resite_fail(op, host, RESITE_ERR_INVALID, "vault",
+				   "either 'vault' or 'dbimpexp' says what to import");
+	return RESITE_OK;
+}
+
+/* --- probe --------------------------------------------------------------------- */
+
+static void
+tell_loss(const struct source *s, const struct compare *cmp)
+{
+	struct call *c = s->call;
+	char age[AGE_MAX], name[200], text[400];
+	uint64_t other = cmp->looked - cmp->same - cmp->absent;
+
+	age_text(age, wall_ms() - s->made_ms);
+	source_name(s, name);
+	snprintf(text, sizeof text,
+		 "contact lists of %" PRIu64 " users come from %s, %s: later changes are lost",
+		 s->total, name, age);
+	c->host->loss(c->op, text);
+	if (other == 0)
+		return;
+	snprintf(text, sizeof text,
+		 "of %" PRIu64 " users looked at, %" PRIu64
+		 " have another list at the target, which will be overwritten",
+		 cmp->looked, other);
+	c->host->loss(c->op, text);
+}
+
+static int
+compare(struct source *s, struct compare *cmp)
+{
+	int rc = compare_begin(cmp, s->call);
+
+	return rc == RESITE_OK ? compare_end(cmp, source_each(s, compare_each, cmp)) : rc;
+}
+
+/* A sample first: before an import nothing is there, and reading every user would cost a third of
+ * the import.  Only when the whole sample is as it should be are all read, to be sure. */
+static int
+look(struct source *s, struct compare *cmp)
+{
+	uint64_t want = (uint64_t)call_i64(s->call, "probe_sample");
+
+	*cmp = (struct compare){.step = sample_step(s->total, want), .end = s->total};
+	cmp->tell = cmp->step == 1;
+	if (compare(s, cmp) < 0)
+		return s->call->f.rc;
+	if (cmp->step == 1 || cmp->same < cmp->looked)
+		return RESITE_OK;
+	*cmp = (struct compare){.step = 1, .end = s->total, .tell = true};
+	return compare(s, cmp);
+}
+
+static int
+tell_state(const struct source *s, const struct compare *cmp)
+{
+	struct call *c = s->call;
+	uint64_t changes = cmp->step == 1 ? cmp->looked - cmp->same : s->total;
+	char now[600];
+
+	snprintf(now, sizeof now, "%" PRIu64 " of %" PRIu64 " lists looked at are as in the source%s%s%s",
+		 cmp->same, cmp->looked, cmp->first[0] ? "; " : "", cmp->first,
+		 cmp->step == 1 ? "" : "; a sample, so all count as changes");
+	return c->host->state(c->op, now, s->id, changes, s->total);
+}
+
+int
+import_probe(struct resite_op *op, const struct resite_host *host)
+{
+	struct call c = {.op = op, .host = host};
+	struct source s;
+	struct compare cmp;
+	int rc = source_open(&s, &c);
+
+	if (rc == RESITE_OK)
+		rc = source_count(&s);
+	if (rc == RESITE_OK)
+		rc = look(&s, &cmp);
+	if (rc == RESITE_OK) {
+		tell_loss(&s, &cmp);
+		rc = tell_state(&s, &cmp);
+	} else {
+		call_failed(&c, NULL);
+	}
+	source_release(&s);
+	return rc;
+}
+
+/* --- apply: where an earlier attempt stopped -------------------------------------- */
+
+struct import {
+	struct call call;
+	struct source source;
+	struct xcap *xcap;
+	char id[96];         /* the source's, as checkpoints name it */
+	uint64_t first;      /* documents before this are done, but for redo */
+	uint64_t *redo;      /* sorted: rejected by an earlier attempt */
+	size_t n_redo;
+	uint64_t next;       /* all before it are answered */
+	uint64_t sent, taken, rejected, rejected_5xx;
+	uint64_t named[MAX_NAMED]; /* indexes of the rejected */
+	char words[600];     /* the first rejected, with the server's words */
+};
+
+static int
+by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* "ID NEXT REJECTED..." of the same source; anything else means from the start. */
+static int
+read_checkpoint(struct import *im)
+{
+	struct call *c = &im->call;
+	const char *data = NULL, *name = c->host->last_checkpoint(c->op, &data);
+	size_t len = strlen(im->id);
+	char *end;
+
+	if (!name || strcmp(name, CHECKPOINT) || !data || strncmp(data, im->id, len) ||
+	    data[len] != ' ')
+		return RESITE_OK;
+	im->first = strtoull(data + len, &end, 10);
+	im->redo = calloc(MAX_NAMED, sizeof *im->redo);
+	if (!im->redo)
+		return fault_memory(&c->f);
+	while (*end == ' ' && im->n_redo < MAX_NAMED)
+		im->redo[im->n_redo++] = strtoull(end, &end, 10);
+	return RESITE_OK;
+}
+
+static void
+from_the_start(struct import *im)
+{
+	im->first = 0;
+	im->n_redo = 0;
+}
+
+/* The checkpoint says what we did, not what the server still has: look at some of it. */
+static int
+trust_but_look(struct import *im)
+{
+	struct call *c = &im->call;
+	struct compare cmp = {.step = sample_step(im->first, RESUME_SAMPLE), .end = im->first};
+
+	if (im->first == 0)
+		return RESITE_OK;
+	if (compare(&im->source, &cmp) < 0)
+		return c->f.rc;
+	if (cmp.looked - cmp.same > im->n_redo) {
+		call_log(c, RESITE_LOG_WARN,
+			 "an earlier attempt imported %" PRIu64 " lists, but %s: beginning again",
+			 im->first, cmp.first);
+		from_the_start(im);
+	} else {
+		call_log(c, RESITE_LOG_INFO,
+			 "an earlier attempt imported %" PRIu64 " lists: going on from there",
+			 im->first - im->n_redo);
+	}
+	return RESITE_OK;
+}
+
+static int
+write_checkpoint(struct import *im, uint64_t next)
+{
+	struct call *c = &im->call;
+	struct buf text = {0};
+	char number[32];
+	int rc;
+
+	buf_puts(&text, im->id);
+	snprintf(number, sizeof number, " %" PRIu64, next);
+	buf_puts(&text, number);
+	for (uint64_t i = 0; i < im->rejected && i < MAX_NAMED; i++) {
+		snprintf(number, sizeof number, " %" PRIu64, im->named[i]);
+		buf_puts(&text, number);
+	}
+	buf_add(&text, "", 1);
+	rc = text.failed ? RESITE_ERR_TRANSIENT : c->host->checkpoint(c->op, CHECKPOINT, text.p);
+	buf_release(&text);
+	return rc;
+}
+
+/* --- apply: the import ------------------------------------------------------------ */
+
+static int
+reject(struct import *im, const struct xcap_reply *reply, struct fault *f)
+{
+	size_t len = strlen(im->words);
+
+	if (im->rejected < 5)
+		snprintf(im->words + len, sizeof im->words - len, "%s%s: %s", len ? "; " : "",
+			 reply->user, reply->words);
+	if (im->rejected < MAX_NAMED)
+		im->named[im->rejected] = reply->index;
+	im->rejected++;
+	im->rejected_5xx += reply->status >= 500;
+	call_log(&im->call, RESITE_LOG_WARN, "%s: the server did not take the list: %s",
+		 reply->user, reply->words);
+	if (im->taken == 0 && im->rejected >= HOPELESS)
+		return fault_set(f, RESITE_ERR_REFUSED,
+				 "%s took none of the first %" PRIu64 " lists: %s",
+				 call_str(&im->call, "server"), im->rejected, im->words);
+	return RESITE_OK;
+}
+
+static int
+answered(void *arg, const struct xcap_reply *reply, struct fault *f)
+{
+	struct import *im = arg;
+	struct call *c = &im->call;
+
+	if (reply->status >= 200 && reply->status < 300)
+		im->taken++;
+	else if (reject(im, reply, f) < 0)
+		return f->rc;
+	if (reply->index >= im->first)
+		im->next = reply->index + 1;
+	c->host->progress(c->op, im->next, im->source.total, "importing lists");
+	if (im->next % CHECKPOINT_EVERY == 0 && im->next > im->first &&
+	    im->rejected <= MAX_NAMED && write_checkpoint(im, im->next) < 0)
+		return fault_set(f, RESITE_ERR_TRANSIENT, "the checkpoint could not be written");
+	return RESITE_OK;
+}
+
+static int
+send_document(void *arg, const struct document *d, struct fault *f)
+{
+	struct import *im = arg;
+
+	if (d->index < im->first && !(im->n_redo && bsearch(&d->index, im->redo, im->n_redo,
+							    sizeof *im->redo, by_number)))
+		return RESITE_OK;
+	im->sent++;
+	return xcap_put(im->xcap, d->index, d->user, d->body, d->len, f);
+}
+
+static int
+send_all(struct import *im)
+{
+	struct xcap_options options = call_xcap(&im->call, answered, im);
+	int rc;
+
+	im->next = im->first;
+	im->xcap = xcap_new(&options, &im->call.f);
+	if (!im->xcap)
+		return im->call.f.rc;
+	rc = source_each(&im->source, send_document, im);
+	if (rc == RESITE_OK)
+		rc = xcap_drain(im->xcap, &im->call.f);
+	xcap_free(im->xcap);
+	/* What was answered before the failure need not be done again. */
+	if (rc < 0 && im->next > im->first && im->rejected <= MAX_NAMED &&
+	    write_checkpoint(im, im->next) < 0)
+		call_log(&im->call, RESITE_LOG_WARN, "the checkpoint could not be written");
+	return rc;
+}
+
+/* After a whole import the next one begins at the start; else it does what is left. */
+static int
+conclude(struct import *im)
+{
+	struct call *c = &im->call;
+
+	if (write_checkpoint(im, im->rejected == 0 || im->rejected > MAX_NAMED ? 0 : im->next) < 0)
+		return fault_set(&c->f, RESITE_ERR_TRANSIENT,
+				 "the checkpoint could not be written");
+	if (im->rejected == 0)
+		return RESITE_OK;
+	return fault_set(&c->f,
+			 im->rejected == im->rejected_5xx ? RESITE_ERR_TRANSIENT
+							  : RESITE_ERR_REFUSED,
+			 "%" PRIu64 " of %" PRIu64 " lists were not taken, %" PRIu64
+			 " were imported: %s%s", im->rejected, im->sent, im->taken, im->words,
+			 im->rejected > 5 ? "; more in the log" : "");
+}
+
+static int
+tell_outputs(struct import *im)
+{
+	struct call *c = &im->call;
+	char text[32], name[200];
+	int rc;
+
+	snprintf(text, sizeof text, "%" PRIu64, im->next);
+	source_name(&im->source, name);
+	rc = c->host->output(c->op, "documents", text);
+	return rc == RESITE_OK ? c->host->output(c->op, "source", name) : rc;
+}
+
+int
+import_apply(struct resite_op *op, const struct resite_host *host)
+{
+	struct import im = {.call = {.op = op, .host = host}};
+	int rc = source_open(&im.source, &im.call);
+
+	memcpy(im.id, im.source.id, sizeof im.id);
+	if (rc == RESITE_OK)
+		rc = read_checkpoint(&im);
+	if (rc == RESITE_OK)
+		rc = trust_but_look(&im);
+	if (rc == RESITE_OK)
+		rc = send_all(&im);
+	if (rc == RESITE_OK)
+		rc = conclude(&im);
+	rc = rc < 0 ? call_failed(&im.call, NULL) : tell_outputs(&im);
+	source_release(&im.source);
+	free(im.redo);
+	return rc;
+}
+
+/* --- verify -------------------------------------------------------------------- */
+
+int
+import_verify(struct resite_op *op, const struct resite_host *host)
+{
+	struct call c = {.op = op, .host = host};
+	struct compare cmp = {0};
+	struct source s;
+	int rc = source_open(&s, &c);
+
+	if (rc == RESITE_OK)
+		rc = source_count(&s);
+	if (rc == RESITE_OK) {
+		cmp.step = sample_step(s.total, (uint64_t)call_i64(&c, "verify_sample"));
+		cmp.end = s.total;
+		rc = compare(&s, &cmp);
+	}
+	if (rc == RESITE_OK && cmp.same < cmp.looked)
+		rc = fault_set(&c.f, RESITE_ERR_CONFLICT,
+			       "%" PRIu64 " of %" PRIu64 " lists looked at are not as imported: %s",
+			       cmp.looked - cmp.same, cmp.looked, cmp.first);
+	source_release(&s);
+	return rc < 0 ? call_failed(&c, NULL) : rc;
+}

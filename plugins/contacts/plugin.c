@@ -1,0 +1,93 @@
+/* contacts: the tables that the core sees. */
+#include "plugins/contacts/contacts.h"
+#include "plugins/contacts/export.h"
+#include "plugins/contacts/import.h"
+
+#define SERVER_PARAMS                                                                           \
+	{.name = "server", .summary = "XCAP root, http://host:port/xcap-root",                  \
+	 .type = RESITE_T_URL, .flags = RESITE_PARAM_REQUIRED},                                 \
+	{.name = "ca_file", .summary = "certificates (PEM) to trust for https",                 \
+	 .type = RESITE_T_PATH},                                                                \
+	{.name = "timeout", .summary = "longest wait for one answer",                           \
+	 .type = RESITE_T_DURATION, .def = "10s", .min = 100, .max = 600000}
+
+#define NAME_PARAM                                                                              \
+	{.name = "name", .summary = "name of the backup in the vault",                          \
+	 .type = RESITE_T_STRING, .def = "contacts"}
+
+#define VERIFY_PARAM                                                                            \
+	{.name = "verify_sample", .summary = "lists that verify reads from the server",         \
+	 .type = RESITE_T_INT, .def = CONTACTS_SAMPLE, .min = 1, .max = 100000000}
+
+static const struct resite_param export_params[] = {
+	SERVER_PARAMS,
+	{.name = "connections", .summary = "connections to the server at once",
+	 .type = RESITE_T_INT, .def = "4", .min = 1, .max = 64},
+	{.name = "users", .summary = "addresses, sip:user@host",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED},
+	{.name = "users_file", .summary = "file with one address a line", .type = RESITE_T_PATH},
+	{.name = "vault", .summary = "folder of the vault",
+	 .type = RESITE_T_PATH, .flags = RESITE_PARAM_REQUIRED},
+	NAME_PARAM,
+	{.name = "site", .summary = "the site that the lists come from",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED},
+	{.name = "fresh_for", .summary = "a set of this site younger than this will do",
+	 .type = RESITE_T_DURATION, .def = "0s"},
+	VERIFY_PARAM,
+	{0},
+};
+
+static const struct resite_param import_params[] = {
+	SERVER_PARAMS,
+	{.name = "connections", .summary = "connections to the server at once",
+	 .type = RESITE_T_INT, .def = "8", .min = 1, .max = 64},
+	{.name = "vault", .summary = "folder of the vault", .type = RESITE_T_PATH},
+	NAME_PARAM,
+	{.name = "set", .summary = "an older set instead of the newest", .type = RESITE_T_STRING},
+	{.name = "dbimpexp", .summary = "export of Lync 2010 instead of a vault set",
+	 .type = RESITE_T_PATH},
+	{.name = "from_site", .summary = "refuse a set that was made at another site",
+	 .type = RESITE_T_STRING},
+	{.name = "max_age", .summary = "refuse a source older than this; 0: any age",
+	 .type = RESITE_T_DURATION, .def = "0s"},
+	{.name = "users_file", .summary = "import these users alone, one address a line",
+	 .type = RESITE_T_PATH},
+	{.name = "probe_sample", .summary = "lists that probe reads before it reads all",
+	 .type = RESITE_T_INT, .def = CONTACTS_SAMPLE, .min = 1, .max = 100000000},
+	VERIFY_PARAM,
+	{0},
+};
+
+static const char *const export_outputs[] = {"set", "users", "documents", "bytes", NULL};
+static const char *const import_outputs[] = {"documents", "source", NULL};
+
+static const struct resite_action actions[] = {
+	{
+		.name = "export",
+		.summary = "save contact lists from an XCAP server into the vault",
+		.flags = RESITE_ACT_CARRIES,
+		.default_timeout_ms = 30 * 60 * 1000,
+		.params = export_params,
+		.outputs = export_outputs,
+		.check = export_check,
+		.probe = export_probe,
+		.apply = export_apply,
+		.verify = export_verify,
+	},
+	{
+		.name = "import",
+		.summary = "put saved contact lists into an XCAP server",
+		.flags = RESITE_ACT_CARRIES,
+		.default_timeout_ms = 30 * 60 * 1000,
+		.params = import_params,
+		.outputs = import_outputs,
+		.check = import_check,
+		.probe = import_probe,
+		.apply = import_apply,
+		.verify = import_verify,
+	},
+};
+
+RESITE_PLUGIN(.name = "contacts", .version = CONTACTS_VERSION,
+	      .summary = "contact lists: XCAP resource-lists, Lync 2010 exports",
+	      .actions = actions, .n_actions = sizeof actions / sizeof *actions)

@@ -1,0 +1,228 @@
+#include "plugins/contacts/source.h"
+
+#include "plugins/contacts/dbimpexp.h"
+#include "plugins/contacts/lists.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* --- opening ------------------------------------------------------------------- */
+
+static int
+check_site(struct source *s)
+{
+	const char *want = call_str(s->call, "from_site"), *have = vault_set_site(s->set);
+
+	if (want && strcmp(want, have))
+		return fault_set(&s->call->f, RESITE_ERR_REFUSED,
+				 "set %s was made at site '%s', not at '%s': it is not imported",
+				 vault_set_name(s->set), have, want);
+	return RESITE_OK;
+}
+
+static int
+check_age(struct source *s)
+{
+	int64_t max = call_i64(s->call, "max_age"), age = wall_ms() - s->made_ms;
+	char text[AGE_MAX], limit[AGE_MAX], name[200];
+
+	if (max == 0 || age <= max)
+		return RESITE_OK;
+	age_text(text, age);
+	age_text(limit, max);
+	source_name(s, name);
+	return fault_set(&s->call->f, RESITE_ERR_REFUSED,
+			 "%s is %s; max_age allows at most %.*s", name, text,
+			 (int)(strlen(limit) - strlen(" old")), limit);
+}
+
+static int
+open_set(struct source *s)
+{
+	if (call_open_set(s->call, call_str(s->call, "set"), 0, &s->set) < 0)
+		return s->call->f.rc;
+	/* Lists were read from when the export began: an edit since then may be missing. */
+	s->made_ms = vault_set_started_ms(s->set);
+	s->total = vault_set_count(s->set, "documents");
+	snprintf(s->id, sizeof s->id, "%s", vault_set_digest(s->set));
+	return check_site(s);
+}
+
+static int
+open_export(struct source *s)
+{
+	struct stat st;
+
+	if (stat(s->path, &st) < 0)
+		return fault_set(&s->call->f, RESITE_ERR_REFUSED, "%s: %s", s->path,
+				 strerror(errno));
+	s->made_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	snprintf(s->id, sizeof s->id, "file-%jd-%" PRId64, (intmax_t)st.st_size, s->made_ms);
+	return RESITE_OK;
+}
+
+int
+source_open(struct source *s, struct call *c)
+{
+	const char *only = resite_str_or(c->op, c->host, "users_file", NULL);
+
+	*s = (struct source){.call = c, .path = call_str(c, "dbimpexp")};
+	if ((s->path ? open_export(s) : open_set(s)) < 0 || check_age(s) < 0)
+		return c->f.rc;
+	if (only && users_add_file(&s->only, only, &c->f) < 0)
+		return c->f.rc;
+	users_sort(&s->only);
+	if (only && s->only.n == 0)
+		return fault_set(&c->f, RESITE_ERR_REFUSED, "%s: it names no user", only);
+	return RESITE_OK;
+}
+
+void
+source_release(struct source *s)
+{
+	vault_close(s->set);
+	s->set = NULL;
+	users_release(&s->only);
+}
+
+void
+source_name(const struct source *s, char out[200])
+{
+	if (s->set)
+		snprintf(out, 200, "set %s of site %s", vault_set_name(s->set),
+			 vault_set_site(s->set));
+	else
+		snprintf(out, 200, "export %s", s->path);
+}
+
+/* --- reading ------------------------------------------------------------------- */
+
+/* One pass over the source. */
+struct walk {
+	struct source *source;
+	document_each *each; /* NULL: count alone */
+	void *arg;
+	uint64_t n;             /* documents so far: the next one's index */
+	struct buf document;    /* made from a user of an export */
+	struct sha256_ctx *hash;
+};
+
+static int
+pass_on(void *arg, const struct document *d, struct fault *f)
+{
+	struct walk *w = arg;
+	struct document own = *d;
+
+	if (w->source->only.n && !users_have(&w->source->only, d->user))
+		return RESITE_OK;
+	own.index = w->n++;
+	return w->each ? w->each(w->arg, &own, f) : RESITE_OK;
+}
+
+static int
+on_user(void *arg, const struct model_user *u, struct fault *f)
+{
+	struct walk *w = arg;
+	struct document d;
+	char user[1008];
+
+	snprintf(user, sizeof user, "sip:%s", model_text(u, u->name));
+	buf_clear(&w->document);
+	if (w->each)
+		lists_write(&w->document, u);
+	if (w->document.failed)
+		return fault_memory(f);
+	d = (struct document){0, user, w->document.p, w->document.len};
+	return pass_on(w, &d, f);
+}
+
+static int
+on_piece(void *arg, const void *data, size_t len, uint64_t size, struct fault *f)
+{
+	struct walk *w = arg;
+	struct call *c = w->source->call;
+
+	if (w->hash) {
+		sha256_update(w->hash, len, data);
+		c->host->progress(c->op, w->n, 0, "reading users");
+	}
+	(void)size;
+	if (c->host->time_left_ms(c->op) <= 0)
+		return fault_set(f, RESITE_ERR_CANCELLED, "stopped while reading");
+	return RESITE_OK;
+}
+
+static const struct {
+	size_t offset;
+	int level;
+	const char *text;
+} remarks[] = {
+#define REMARK(field, level, text) {offsetof(struct dbimpexp_stats, field), level, text}
+	REMARK(nameless_users, RESITE_LOG_WARN, "users without a usable UserAtHost: left out"),
+	REMARK(odd_names, RESITE_LOG_WARN, "names that are not base64: kept as they are"),
+	REMARK(users_without_contacts, RESITE_LOG_INFO, "users have no contacts"),
+	REMARK(distribution_groups, RESITE_LOG_INFO, "distribution groups: carried as empty lists"),
+	REMARK(self_contacts, RESITE_LOG_INFO, "users were their own contact: left out"),
+	REMARK(duplicates, RESITE_LOG_INFO, "contacts were there twice: merged"),
+	REMARK(other_sections, RESITE_LOG_INFO,
+	       "sections besides groups and contacts (permissions and such): not imported"),
+};
+
+static void
+tell_remarks(struct call *c, const struct dbimpexp_stats *stats)
+{
+	for (size_t i = 0; i < sizeof remarks / sizeof *remarks; i++) {
+		uint64_t n = *(const uint64_t *)(const void *)((const char *)stats +
+							       remarks[i].offset);
+
+		if (n)
+			call_log(c, remarks[i].level, "%" PRIu64 " %s", n, remarks[i].text);
+	}
+}
+
+static int
+walk_export(struct walk *w)
+{
+	const struct dbimpexp_reader reader = {.user = on_user, .piece = on_piece, .arg = w};
+	struct call *c = w->source->call;
+	struct dbimpexp_stats stats;
+	int rc = dbimpexp_read(w->source->path, &reader, &stats, &c->f);
+
+	buf_release(&w->document);
+	if (rc == RESITE_OK && w->hash)
+		tell_remarks(c, &stats);
+	return rc;
+}
+
+int
+source_each(struct source *s, document_each *each, void *arg)
+{
+	struct walk w = {.source = s, .each = each, .arg = arg};
+
+	return s->set ? set_each(s->set, pass_on, &w, &s->call->f) : walk_export(&w);
+}
+
+int
+source_count(struct source *s)
+{
+	struct sha256_ctx hash;
+	struct walk w = {.source = s, .hash = &hash};
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	int rc;
+
+	sha256_init(&hash);
+	rc = s->set ? set_each(s->set, pass_on, &w, &s->call->f) : walk_export(&w);
+	if (rc < 0)
+		return rc;
+	s->total = w.n;
+	if (s->set)
+		return RESITE_OK;
+	sha256_digest(&hash, sizeof digest, digest);
+	for (size_t i = 0; i < sizeof digest; i++)
+		snprintf(s->id + 2 * i, 3, "%02x", digest[i]);
+	return RESITE_OK;
+}

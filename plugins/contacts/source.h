@@ -1,0 +1,29 @@
+/* Where an import's documents come from: a vault set, or a dbimpexp export. */
+#ifndef CONTACTS_SOURCE_H
+#define CONTACTS_SOURCE_H
+
+#include "plugins/contacts/contacts.h"
+
+struct source {
+	struct call *call;
+	struct vault_set *set; /* NULL: path is a dbimpexp export */
+	const char *path;
+	struct users only;     /* these users alone; empty: all */
+	char id[96];           /* the same id: the same documents in the same order */
+	int64_t made_ms;       /* wall clock: what is newer than this is lost */
+	uint64_t total;        /* documents; known after source_count */
+};
+
+/* Opens the source that the step names and proves it: digests of a set, its site and age.
+ * 0, or < 0 with call->f filled; source_release in both cases. */
+int source_open(struct source *s, struct call *c);
+void source_release(struct source *s);
+/* Reads the whole source, so that what is malformed is found before anything is imported; sets
+ * total and, for an export, a digest of it as the id. */
+int source_count(struct source *s);
+/* Hands out all documents in order. */
+int source_each(struct source *s, document_each *each, void *arg);
+/* "set 2026... of site primary", or the file. */
+void source_name(const struct source *s, char out[200]);
+
+#endif

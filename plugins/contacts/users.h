@@ -1,0 +1,25 @@
+/* A sorted list of users' addresses: XCAP cannot list them, so the plan says who they are. */
+#ifndef CONTACTS_USERS_H
+#define CONTACTS_USERS_H
+
+#include "plugins/contacts/fault.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct users {
+	char **list; /* sip:alice@contoso.com, in the order of their bytes, each once */
+	size_t n;
+	size_t cap;
+};
+
+/* Adds one address; "sip:" is put before one that has no scheme. */
+int users_add(struct users *u, const char *address, size_t len, struct fault *f);
+/* Adds each line of a file; empty lines and those that begin with '#' are skipped. */
+int users_add_file(struct users *u, const char *path, struct fault *f);
+/* Sorts, and drops what is there twice; call it after the last add. */
+void users_sort(struct users *u);
+bool users_have(const struct users *u, const char *address);
+void users_release(struct users *u);
+
+#endif

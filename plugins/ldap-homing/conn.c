@@ -1,0 +1,507 @@
+#define _GNU_SOURCE
+#include "config.h"
+#include "plugins/ldap-homing/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <lber.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openldap.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One user or a root DSE is far smaller; a stranger may not make us allocate more. */
+#define MESSAGE_MAX_BYTES (1 << 20)
+#define DEFAULT_LDAPI "/var/run/slapd/ldapi"
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* --- the socket ---------------------------------------------------------- */
+
+const char *
+lh_url_fault(const char *url)
+{
+	LDAPURLDesc *u = NULL;
+	const char *fault = NULL;
+
+	if (ldap_url_parse(url, &u) != LDAP_URL_SUCCESS)
+		return "it is not ldap://HOST[:PORT], ldaps://HOST[:PORT] or ldapi://PATH "
+		       "(with %2F for each /)";
+	if (u->lud_dn && *u->lud_dn)
+		fault = "it names more than a server: the search base is the parameter base";
+	else if (strcmp(u->lud_scheme, "ldapi") && (!u->lud_host || !*u->lud_host))
+		fault = "it names no host";
+	ldap_free_urldesc(u);
+	return fault;
+}
+
+static int
+cancelled(struct lh_error *e, const char *what, const char *url)
+{
+	return lh_error_set(e, RESITE_ERR_CANCELLED, "stopped while %s %s", what, url);
+}
+
+/* Waits for a connect that was begun; fills e when it did not succeed. */
+static int
+await_connect(struct lh_conn *c, struct lh_error *e)
+{
+	int rc = c->env->wait(c->env->arg, c->fd, POLLOUT, c->timeout_ms), err = 0;
+	socklen_t len = sizeof(err);
+
+	if (rc == RESITE_ERR_CANCELLED)
+		return cancelled(e, "connecting to", c->url);
+	if (rc != RESITE_OK)
+		return lh_error_set(e, RESITE_ERR_TRANSIENT, "%s: no connection within %lld ms",
+				    c->url, (long long)c->timeout_ms);
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+		err = errno;
+	if (err)
+		return lh_error_set(e, RESITE_ERR_TRANSIENT, "%s: %s", c->url, strerror(err));
+	return 0;
+}
+
+static void
+close_fd(struct lh_conn *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+static int
+connect_to(struct lh_conn *c, const struct sockaddr *sa, socklen_t len, struct lh_error *e)
+{
+	int rc = 0;
+
+	c->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->fd < 0)
+		return lh_error_set(e, RESITE_ERR_TRANSIENT, "%s: %s", c->url, strerror(errno));
+	if (connect(c->fd, sa, len) < 0)
+		rc = errno == EINPROGRESS
+			     ? await_connect(c, e)
+			     : lh_error_set(e, RESITE_ERR_TRANSIENT, "%s: %s", c->url, strerror(errno));
+	if (rc)
+		close_fd(c);
+	return rc;
+}
+
+static bool
+is_loopback(const struct sockaddr *sa)
+{
+	if (sa->sa_family == AF_INET) {
+		struct sockaddr_in in;
+
+		memcpy(&in, sa, sizeof(in));
+		return ntohl(in.sin_addr.s_addr) >> 24 == 127;
+	}
+	if (sa->sa_family == AF_INET6) {
+		struct sockaddr_in6 in6;
+
+		memcpy(&in6, sa, sizeof(in6));
+		return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
+	}
+	return false;
+}
+
+static int
+connect_tcp(struct lh_conn *c, const LDAPURLDesc *u, struct lh_error *e)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+	char port[16];
+	int rc;
+
+	snprintf(port, sizeof(port), "%d", u->lud_port);
+	rc = getaddrinfo(u->lud_host, port, &hints, &list);
+	if (rc)
+		return lh_error_set(e, rc == EAI_AGAIN ? RESITE_ERR_TRANSIENT : RESITE_ERR_REFUSED,
+				    "%s: the name cannot be resolved: %s", c->url, gai_strerror(rc));
+	for (struct addrinfo *a = list; a; a = a->ai_next) {
+		c->local = is_loopback(a->ai_addr);
+		rc = connect_to(c, a->ai_addr, a->ai_addrlen, e);
+		if (rc == 0 || rc == RESITE_ERR_CANCELLED)
+			break;
+	}
+	freeaddrinfo(list);
+	return rc;
+}
+
+static int
+connect_local(struct lh_conn *c, const LDAPURLDesc *u, struct lh_error *e)
+{
+	const char *path = u->lud_host && *u->lud_host ? u->lud_host : DEFAULT_LDAPI;
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(un.sun_path))
+		return lh_error_set(e, RESITE_ERR_INVALID, "%s: the path is longer than %zu bytes",
+				    c->url, sizeof(un.sun_path) - 1);
+	strcpy(un.sun_path, path);
+	c->local = true;
+	return connect_to(c, (const struct sockaddr *)&un, sizeof(un), e);
+}
+
+/* libldap wants a blocking socket.  The time limits are a backstop for the one
+ * read that may block: half a TLS record, and then silence. */
+static void
+tune_socket(struct lh_conn *c, bool tcp)
+{
+	struct timeval tv = {c->timeout_ms / 1000, c->timeout_ms % 1000 * 1000};
+	int one = 1;
+
+	fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	if (!tcp)
+		return;
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+}
+
+/* --- libldap's options --------------------------------------------------- */
+
+/* Everything that ldap.conf or the environment could turn is set here. */
+static int
+set_options(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
+{
+	struct timeval tv = {t->timeout_ms / 1000, t->timeout_ms % 1000 * 1000};
+	ber_len_t max = MESSAGE_MAX_BYTES;
+	const int version = LDAP_VERSION3, never = LDAP_DEREF_NEVER, none = 0,
+		  demand = LDAP_OPT_X_TLS_DEMAND;
+	Sockbuf *sb = NULL;
+
+	ldap_set_option(c->ld, LDAP_OPT_PROTOCOL_VERSION, &version);
+	ldap_set_option(c->ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
+	ldap_set_option(c->ld, LDAP_OPT_RESTART, LDAP_OPT_ON);
+	ldap_set_option(c->ld, LDAP_OPT_DEREF, &never);
+	ldap_set_option(c->ld, LDAP_OPT_SIZELIMIT, &none);
+	ldap_set_option(c->ld, LDAP_OPT_TIMELIMIT, &none);
+	ldap_set_option(c->ld, LDAP_OPT_NETWORK_TIMEOUT, &tv);
+	if (ldap_get_option(c->ld, LDAP_OPT_SOCKBUF, &sb) == LDAP_OPT_SUCCESS && sb)
+		ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &max);
+	ldap_set_option(c->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
+	if (t->ca_file && ldap_set_option(c->ld, LDAP_OPT_X_TLS_CACERTFILE, t->ca_file))
+		return lh_error_set(e, RESITE_ERR_INVALID, "ca_file %s cannot be used", t->ca_file);
+	if (t->cert_file && ldap_set_option(c->ld, LDAP_OPT_X_TLS_CERTFILE, t->cert_file))
+		return lh_error_set(e, RESITE_ERR_INVALID, "cert_file %s cannot be used", t->cert_file);
+	if (t->key_file && ldap_set_option(c->ld, LDAP_OPT_X_TLS_KEYFILE, t->key_file))
+		return lh_error_set(e, RESITE_ERR_INVALID, "key_file %s cannot be used", t->key_file);
+	return 0;
+}
+
+static int
+readable_file(const char *param, const char *path, struct lh_error *e)
+{
+	if (!path || access(path, R_OK) == 0)
+		return 0;
+	return lh_error_set(e, RESITE_ERR_INVALID, "%s: %s: %s", param, path, strerror(errno));
+}
+
+static int
+new_tls_context(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
+{
+	const int client = 0;
+
+	if (readable_file("ca_file", t->ca_file, e) || readable_file("cert_file", t->cert_file, e) ||
+	    readable_file("key_file", t->key_file, e))
+		return e->rc;
+	if (ldap_set_option(c->ld, LDAP_OPT_X_TLS_NEWCTX, &client) == LDAP_OPT_SUCCESS)
+		return 0;
+	return lh_error_set(e, RESITE_ERR_INVALID,
+			    "TLS cannot be prepared: ca_file %s, cert_file %s or key_file %s is not "
+			    "what its name says (PEM)",
+			    t->ca_file ? t->ca_file : "(the system's)",
+			    t->cert_file ? t->cert_file : "(none)", t->key_file ? t->key_file : "(none)");
+}
+
+/* --- TLS and bind -------------------------------------------------------- */
+
+/* What libldap knows about a certificate that it does not accept, it tells its
+ * debug log alone, through a function that takes no argument: hence a variable. */
+static _Thread_local char tls_words[300];
+
+static void
+keep_tls_words(const char *line)
+{
+	if (!strncmp(line, "TLS: ", 5) && !strstr(line, "unknown error"))
+		snprintf(tls_words, sizeof(tls_words), "%.*s", (int)strcspn(line, "\n"), line);
+}
+
+static int
+install_tls_listening(LDAP *ld)
+{
+	int before = 0, listening = 1, code;
+
+	tls_words[0] = '\0';
+	ldap_get_option(NULL, LDAP_OPT_DEBUG_LEVEL, &before);
+	ber_set_option(NULL, LBER_OPT_LOG_PRINT_FN, (const void *)(uintptr_t)keep_tls_words);
+	ldap_set_option(NULL, LDAP_OPT_DEBUG_LEVEL, &listening);
+	code = ldap_install_tls(ld);
+	ldap_set_option(NULL, LDAP_OPT_DEBUG_LEVEL, &before);
+	return code;
+}
+
+static int
+handshake(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
+{
+	char *diag = NULL;
+	int code;
+
+	if (new_tls_context(c, t, e))
+		return e->rc;
+	code = install_tls_listening(c->ld);
+	if (code == LDAP_SUCCESS) {
+		c->encrypted = true;
+		return 0;
+	}
+	ldap_get_option(c->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &diag);
+	/* A certificate that is not trusted does not become so by trying again, and
+	 * libldap cannot tell it from other failures: a person looks. */
+	lh_error_set(e, RESITE_ERR_REFUSED,
+		     "%s: no TLS connection: %s%s%s; the certificate must be signed by a CA in %s "
+		     "and name the host as the URL does",
+		     c->url, diag && *diag ? diag : ldap_err2string(code), tls_words[0] ? ": " : "",
+		     tls_words, t->ca_file ? t->ca_file : "the system's store (or give ca_file)");
+	ldap_memfree(diag);
+	return e->rc;
+}
+
+static int
+start_tls(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
+{
+	LDAPMessage *msg;
+	char what[300], *diag = NULL;
+	int msgid, code;
+
+	snprintf(what, sizeof(what), "%s: StartTLS", c->url);
+	code = ldap_start_tls(c->ld, NULL, NULL, &msgid);
+	if (code != LDAP_SUCCESS)
+		return lh_error_ld(e, c->ld, code, what);
+	if (lh_conn_next(c, msgid, &msg, e) || lh_conn_result(c, msg, &code, &diag, e))
+		return e->rc;
+	if (code != LDAP_SUCCESS)
+		lh_error_result(e, code, diag, what);
+	ldap_memfree(diag);
+	return code != LDAP_SUCCESS ? e->rc : handshake(c, t, e);
+}
+
+static int
+encrypt(struct lh_conn *c, const struct lh_target *t, bool ldaps, struct lh_error *e)
+{
+	bool exposed = t->password.bv_val && !c->local;
+
+	if (ldaps)
+		return handshake(c, t, e);
+	if (t->tls == LH_TLS_STARTTLS || (t->tls == LH_TLS_AUTO && exposed && !t->allow_plaintext))
+		return start_tls(c, t, e);
+	if (exposed && !t->allow_plaintext)
+		return lh_error_set(e, RESITE_ERR_INVALID,
+				    "%s: the password would go unencrypted over the network: use "
+				    "ldaps://, or tls = \"starttls\", or say allow_plaintext = true",
+				    c->url);
+	return 0;
+}
+
+static int
+bind_as(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
+{
+	struct berval cred = t->external ? (struct berval){0, (char *)(uintptr_t)""} : t->password;
+	const char *who = t->external ? "SASL EXTERNAL" : t->bind_dn ? t->bind_dn : "anonymous";
+	LDAPMessage *msg;
+	char what[400], *diag = NULL;
+	int msgid, code;
+
+	if (!t->external && !t->bind_dn)
+		return 0; /* anonymous is how every connection begins */
+	snprintf(what, sizeof(what), "%s: bind as %s", c->url, who);
+	code = ldap_sasl_bind(c->ld, t->external ? NULL : t->bind_dn,
+			      t->external ? "EXTERNAL" : LDAP_SASL_SIMPLE, &cred, NULL, NULL, &msgid);
+	if (code != LDAP_SUCCESS)
+		return lh_error_ld(e, c->ld, code, what);
+	if (lh_conn_next(c, msgid, &msg, e) || lh_conn_result(c, msg, &code, &diag, e))
+		return e->rc;
+	if (code != LDAP_SUCCESS)
+		lh_error_result(e, code, diag, what);
+	ldap_memfree(diag);
+	return code == LDAP_SUCCESS ? 0 : e->rc;
+}
+
+/* --- open and close ------------------------------------------------------ */
+
+static int
+open_socket(struct lh_conn *c, const LDAPURLDesc *u, struct lh_error *e)
+{
+	bool local = !strcmp(u->lud_scheme, "ldapi");
+	char bare[300];
+	int code;
+
+	if (local ? connect_local(c, u, e) : connect_tcp(c, u, e))
+		return e->rc;
+	tune_socket(c, !local);
+	/* The host name in it is what the certificate is compared with. */
+	snprintf(bare, sizeof(bare), strchr(u->lud_host ? u->lud_host : "", ':')
+			 ? "%s://[%s]:%d" : "%s://%s:%d", local ? "ldap" : u->lud_scheme,
+		 local ? "localhost" : u->lud_host, local ? LDAP_PORT : u->lud_port);
+	code = ldap_init_fd(c->fd, local ? LDAP_PROTO_IPC : LDAP_PROTO_TCP, bare, &c->ld);
+	if (code == LDAP_SUCCESS)
+		return 0;
+	c->ld = NULL;
+	close_fd(c);
+	return lh_error_result(e, code, NULL, c->url);
+}
+
+int
+lh_conn_open(struct lh_conn *c, const struct lh_env *env, const struct lh_target *t,
+	     struct lh_error *e)
+{
+	LDAPURLDesc *u = NULL;
+	int rc;
+
+	*c = (struct lh_conn){.env = env, .url = t->url, .fd = -1, .timeout_ms = t->timeout_ms};
+	if (ldap_url_parse(t->url, &u) != LDAP_URL_SUCCESS)
+		return lh_error_set(e, RESITE_ERR_INVALID, "%s: %s", t->url, lh_url_fault(t->url));
+	/* libldap writes without MSG_NOSIGNAL: a server that goes away must not end us. */
+	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &c->old_sigpipe);
+	rc = open_socket(c, u, e);
+	if (!rc)
+		rc = set_options(c, t, e);
+	if (!rc)
+		rc = encrypt(c, t, !strcmp(u->lud_scheme, "ldaps"), e);
+	if (!rc)
+		rc = bind_as(c, t, e);
+	ldap_free_urldesc(u);
+	if (rc)
+		lh_conn_close(c);
+	return rc;
+}
+
+void
+lh_conn_close(struct lh_conn *c)
+{
+	if (c->ld)
+		ldap_unbind_ext(c->ld, NULL, NULL);
+	c->ld = NULL;
+	c->fd = -1;
+	sigaction(SIGPIPE, &c->old_sigpipe, NULL);
+}
+
+/* --- answers ------------------------------------------------------------- */
+
+void
+lh_conn_grace(struct lh_conn *c, int64_t ms)
+{
+	c->grace_end_ms = now_ms() + ms;
+}
+
+/* Bytes that TLS or the library has read already do not wake a poll. */
+static bool
+has_buffered(struct lh_conn *c)
+{
+	Sockbuf *sb = NULL;
+
+	return ldap_get_option(c->ld, LDAP_OPT_SOCKBUF, &sb) == LDAP_OPT_SUCCESS && sb &&
+	       ber_sockbuf_ctrl(sb, LBER_SB_OPT_DATA_READY, NULL) > 0;
+}
+
+static int
+wait_readable(struct lh_conn *c, int64_t ms)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+	if (!c->grace_end_ms)
+		return c->env->wait(c->env->arg, c->fd, POLLIN, ms);
+	return poll(&p, 1, (int)ms) > 0 ? RESITE_OK : RESITE_PENDING;
+}
+
+/* The server's notice of disconnection (RFC 4511 4.4.1), or another message
+ * that answers nothing we asked. */
+static int
+unsolicited(struct lh_conn *c, LDAPMessage *msg, struct lh_error *e)
+{
+	char what[300], *diag = NULL;
+	int code = LDAP_SERVER_DOWN;
+
+	snprintf(what, sizeof(what), "%s: the server ends the connection", c->url);
+	if (lh_conn_result(c, msg, &code, &diag, e))
+		return e->rc;
+	lh_error_result(e, code, diag, what);
+	ldap_memfree(diag);
+	return e->rc = RESITE_ERR_TRANSIENT;
+}
+
+static int
+lost(struct lh_conn *c, struct lh_error *e)
+{
+	char what[300];
+	int code = LDAP_SERVER_DOWN;
+
+	ldap_get_option(c->ld, LDAP_OPT_RESULT_CODE, &code);
+	snprintf(what, sizeof(what), "%s: the connection is lost", c->url);
+	lh_error_ld(e, c->ld, code, what);
+	return e->rc;
+}
+
+static int
+silent(struct lh_conn *c, struct lh_error *e)
+{
+	return lh_error_set(e, RESITE_ERR_TRANSIENT,
+			    "%s: the server accepted the connection but gave no answer for %lld ms "
+			    "(network_timeout)",
+			    c->url, (long long)c->timeout_ms);
+}
+
+int
+lh_conn_next(struct lh_conn *c, int msgid, LDAPMessage **ret_msg, struct lh_error *e)
+{
+	int64_t end = now_ms() + c->timeout_ms;
+
+	if (c->grace_end_ms && c->grace_end_ms < end)
+		end = c->grace_end_ms;
+	for (;;) {
+		struct timeval zero = {0, 0};
+		LDAPMessage *msg = NULL;
+		int type = ldap_result(c->ld, msgid, LDAP_MSG_ONE, &zero, &msg);
+		int64_t left = end - now_ms();
+
+		if (type > 0 && ldap_msgid(msg) == 0)
+			return unsolicited(c, msg, e);
+		if (type > 0) {
+			*ret_msg = msg;
+			return 0;
+		}
+		if (type < 0)
+			return lost(c, e);
+		if (has_buffered(c))
+			continue;
+		if (left <= 0)
+			return silent(c, e);
+		if (wait_readable(c, left) == RESITE_ERR_CANCELLED)
+			return cancelled(e, "waiting for an answer of", c->url);
+	}
+}
+
+int
+lh_conn_result(struct lh_conn *c, LDAPMessage *msg, int *ret_code, char **ret_diag,
+	       struct lh_error *e)
+{
+	int rc = ldap_parse_result(c->ld, msg, ret_code, NULL, ret_diag, NULL, NULL, 1);
+
+	if (rc == LDAP_SUCCESS)
+		return 0;
+	return lh_error_ld(e, c->ld, rc, "the server's answer cannot be read");
+}

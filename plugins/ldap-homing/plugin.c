@@ -1,0 +1,631 @@
+/* ldap-homing: moves users between home pools in a directory.  Tables and glue;
+ * the work is in move.c. */
+#include "config.h"
+
+#include <resite/easy.h>
+
+#include "plugins/ldap-homing/move.h"
+#include "plugins/ldap-homing/names.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define UNDO_VERSION 1
+#define PASSWORD_MAX_BYTES 1024
+
+static const char *const sasl_choices[] = {"none", "external", NULL};
+static const char *const tls_choices[] = {"auto", "starttls", "never", NULL};
+static const char *const referral_choices[] = {"fail", "skip", NULL};
+
+static const struct resite_param move_params[] = {
+	{.name = "server", .type = RESITE_T_URL, .flags = RESITE_PARAM_REQUIRED,
+	 .summary = "the directory server to write to: ldap://, ldaps:// or ldapi://"},
+	{.name = "verify_server", .type = RESITE_T_URL,
+	 .summary = "the server that verify asks, a replica for example (default: server)"},
+	{.name = "base", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED,
+	 .summary = "DN under which the users are"},
+	{.name = "from", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED,
+	 .summary = "DN of the home that users leave"},
+	{.name = "to", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED,
+	 .summary = "DN of the home that they get"},
+	{.name = "attribute", .type = RESITE_T_STRING, .def = "msRTCSIP-PrimaryHomeServer",
+	 .summary = "attribute of a user that holds the DN of the home"},
+	{.name = "moving_attribute", .type = RESITE_T_STRING, .def = "msRTCSIP-TargetHomeServer",
+	 .summary = "attribute that is set while another tool moves a user"},
+	{.name = "filter", .type = RESITE_T_STRING,
+	 .summary = "only users that match this filter too (RFC 4515)"},
+	{.name = "require_target", .type = RESITE_T_BOOL, .def = "true",
+	 .summary = "refuse when the entry named by to cannot be read on the server"},
+	{.name = "referrals", .type = RESITE_T_ENUM, .def = "fail", .choices = referral_choices,
+	 .summary = "when a part of base is on another server: fail, or skip that part"},
+	{.name = "bind_dn", .type = RESITE_T_STRING, .summary = "who to bind as, with password"},
+	{.name = "password", .type = RESITE_T_SECRET, .summary = "password of bind_dn"},
+	{.name = "sasl", .type = RESITE_T_ENUM, .def = "none", .choices = sasl_choices,
+	 .summary = "external: be who the socket or the client certificate says"},
+	{.name = "tls", .type = RESITE_T_ENUM, .def = "auto", .choices = tls_choices,
+	 .summary = "StartTLS on ldap://; auto: when a password leaves this machine"},
+	{.name = "allow_plaintext", .type = RESITE_T_BOOL, .def = "false",
+	 .summary = "let the password cross a network unencrypted"},
+	{.name = "ca_file", .type = RESITE_T_PATH,
+	 .summary = "PEM file of the CAs to trust (default: the system's)"},
+	{.name = "cert_file", .type = RESITE_T_PATH, .summary = "PEM file of a client certificate"},
+	{.name = "key_file", .type = RESITE_T_PATH, .summary = "PEM file of its key"},
+	{.name = "page_size", .type = RESITE_T_INT, .def = "1000", .min = 0, .max = 100000,
+	 .summary = "entries per page of a search; 0: do not page"},
+	{.name = "window", .type = RESITE_T_INT, .def = "64", .min = 1, .max = LH_WINDOW_MAX,
+	 .summary = "changes in flight at once"},
+	{.name = "transaction_size", .type = RESITE_T_INT, .def = "1000", .min = 0, .max = 100000,
+	 .summary = "changes per transaction where the server offers them; 0: never"},
+	{.name = "network_timeout", .type = RESITE_T_DURATION, .def = "30s", .min = 100,
+	 .max = 3600000, .summary = "longest silence of the server"},
+	{.name = NULL}};
+
+static const char *const move_outputs[] = {"moved",   "already",      "total", "conflicts",
+					   "refused", "transactions", NULL};
+
+/* --- parameters ---------------------------------------------------------- */
+
+struct call {
+	struct resite_op *op;
+	const struct resite_host *host;
+	struct lh_env env;
+	struct lh_target target;
+	struct lh_task task;
+	bool require_target;
+	const char *verify_url;
+	char password[PASSWORD_MAX_BYTES];
+	struct lh_hand hand;    /* how to put back who was at hand_was */
+	const char *hand_was;
+	char *tool;             /* the ldapmodify command for by_hand */
+};
+
+static int
+env_wait(void *arg, int fd, short events, int64_t ms)
+{
+	struct call *k = arg;
+
+	return k->host->wait(k->op, fd, events, ms);
+}
+
+static void
+env_log(void *arg, int level, const char *line)
+{
+	struct call *k = arg;
+
+	k->host->log(k->op, level, line);
+}
+
+static const char *
+text(struct call *k, const char *name)
+{
+	return resite_str_or(k->op, k->host, name, NULL);
+}
+
+static int
+invalid(struct call *k, const char *param, const char *why)
+{
+	const char *value = text(k, param);
+
+	return resite_fail(k->op, k->host, RESITE_ERR_INVALID, param, "\"%s\": %s",
+			   value ? value : "", why);
+}
+
+static enum lh_tls
+tls_of(const char *choice)
+{
+	return !strcmp(choice, "never")      ? LH_TLS_NEVER
+	       : !strcmp(choice, "starttls") ? LH_TLS_STARTTLS
+					     : LH_TLS_AUTO;
+}
+
+static void
+read_target(struct call *k)
+{
+	k->target = (struct lh_target){
+		.url = text(k, "server"),
+		.bind_dn = text(k, "bind_dn"),
+		.external = !strcmp(resite_str_or(k->op, k->host, "sasl", "none"), "external"),
+		.tls = tls_of(resite_str_or(k->op, k->host, "tls", "auto")),
+		.allow_plaintext = resite_i64_or(k->op, k->host, "allow_plaintext", 0),
+		.ca_file = text(k, "ca_file"),
+		.cert_file = text(k, "cert_file"),
+		.key_file = text(k, "key_file"),
+		.timeout_ms = resite_i64_or(k->op, k->host, "network_timeout", 30000),
+	};
+	k->verify_url = resite_str_or(k->op, k->host, "verify_server", k->target.url);
+}
+
+static void
+read_task(struct call *k)
+{
+	const char *moving = resite_str_or(k->op, k->host, "moving_attribute", "");
+
+	k->task = (struct lh_task){
+		.base = text(k, "base"),
+		.attribute = text(k, "attribute"),
+		.from = text(k, "from"),
+		.to = text(k, "to"),
+		.moving_attribute = *moving ? moving : NULL,
+		.filter = text(k, "filter"),
+		.page_size = (int)resite_i64_or(k->op, k->host, "page_size", 1000),
+		.window = (unsigned)resite_i64_or(k->op, k->host, "window", 64),
+		.transaction_size =
+			(unsigned)resite_i64_or(k->op, k->host, "transaction_size", 1000),
+		.skip_references =
+			!strcmp(resite_str_or(k->op, k->host, "referrals", "fail"), "skip"),
+	};
+	k->require_target = resite_i64_or(k->op, k->host, "require_target", 1);
+}
+
+static void
+call_init(struct call *k, struct resite_op *op, const struct resite_host *host)
+{
+	memset(k, 0, sizeof(*k));
+	k->op = op;
+	k->host = host;
+	k->env = (struct lh_env){k, env_wait, env_log};
+	read_target(k);
+	read_task(k);
+}
+
+/* A memset before a struct dies may be optimised away; the barrier keeps it. */
+static void
+wipe(void *secret, size_t len)
+{
+	memset(secret, 0, len);
+	__asm__ __volatile__("" : : "r"(secret) : "memory");
+}
+
+static void
+call_release(struct call *k)
+{
+	wipe(k->password, sizeof(k->password));
+	lh_hand_release(&k->hand);
+	free(k->tool);
+}
+
+/* --- check --------------------------------------------------------------- */
+
+static int
+check_names(struct call *k)
+{
+	static const char *const dns[] = {"base", "from", "to"};
+
+	for (size_t i = 0; i < sizeof(dns) / sizeof(dns[0]); i++)
+		if (!lh_dn_valid(text(k, dns[i])))
+			return invalid(k, dns[i], "is not a DN (RFC 4514)");
+	if (lh_dn_equal(k->task.from, k->task.to))
+		return invalid(k, "to", "is the same entry as from: there is nothing to move");
+	if (!lh_attribute_valid(k->task.attribute))
+		return invalid(k, "attribute", "is not the name of an attribute");
+	if (k->task.moving_attribute && !lh_attribute_valid(k->task.moving_attribute))
+		return invalid(k, "moving_attribute", "is not the name of an attribute");
+	if (!lh_filter_plausible(k->task.filter))
+		return invalid(k, "filter", "is not one filter in balanced parentheses");
+	return RESITE_OK;
+}
+
+static int
+check_target(struct call *k)
+{
+	bool password = k->host->param_count(k->op, "password") > 0;
+	const char *fault = lh_url_fault(k->target.url);
+
+	if (fault)
+		return invalid(k, "server", fault);
+	fault = lh_url_fault(k->verify_url);
+	if (fault)
+		return invalid(k, "verify_server", fault);
+	if (k->target.external && (password || k->target.bind_dn))
+		return invalid(k, "sasl", "leaves no place for bind_dn and password");
+	if (password && !k->target.bind_dn)
+		return resite_fail(k->op, k->host, RESITE_ERR_INVALID, "bind_dn",
+				   "a password needs a bind_dn whose password it is");
+	if (k->target.bind_dn && !password)
+		return invalid(k, "bind_dn", "needs a password (a bind without one is anonymous)");
+	if (!k->target.cert_file != !k->target.key_file)
+		return invalid(k, k->target.cert_file ? "cert_file" : "key_file",
+			       "a client certificate needs both cert_file and key_file");
+	return RESITE_OK;
+}
+
+static int
+move_check(struct resite_op *op, const struct resite_host *host)
+{
+	struct call k;
+	int rc;
+
+	call_init(&k, op, host);
+	rc = check_names(&k);
+	if (rc == RESITE_OK)
+		rc = check_target(&k);
+	call_release(&k);
+	return rc;
+}
+
+/* --- connecting ---------------------------------------------------------- */
+
+static int
+report(struct call *k, const struct lh_error *e)
+{
+	if (e->rc != RESITE_ERR_CANCELLED)
+		k->host->fail(k->op, NULL, 0, e->text);
+	else
+		k->host->log(k->op, RESITE_LOG_INFO, e->text);
+	return e->rc;
+}
+
+static int
+fetch_password(struct call *k)
+{
+	const char *ref = text(k, "password");
+	int len;
+
+	if (!ref)
+		return RESITE_OK;
+	len = k->host->secret(k->op, ref, k->password, sizeof(k->password));
+	if (len < 0)
+		return resite_fail(k->op, k->host, RESITE_ERR_INVALID, "password",
+				   "the secret cannot be read");
+	if (len == 0)
+		return resite_fail(k->op, k->host, RESITE_ERR_INVALID, "password",
+				   "the secret is empty: the server would take the bind for anonymous");
+	if ((size_t)len > sizeof(k->password))
+		return resite_fail(k->op, k->host, RESITE_ERR_INVALID, "password",
+				   "the secret is longer than %zu bytes", sizeof(k->password));
+	k->target.password = (struct berval){(ber_len_t)len, k->password};
+	return RESITE_OK;
+}
+
+/* Checked again here: revert is called with parameters nobody else has checked. */
+static int
+open_at(struct call *k, const char *url, struct lh_conn *c)
+{
+	struct lh_target target;
+	struct lh_error e = {.rc = 0};
+	int rc = check_target(k);
+
+	if (rc == RESITE_OK)
+		rc = fetch_password(k);
+	if (rc != RESITE_OK)
+		return rc;
+	target = k->target;
+	target.url = url;
+	rc = lh_conn_open(c, &k->env, &target, &e);
+	wipe(k->password, sizeof(k->password));
+	return rc ? report(k, &e) : RESITE_OK;
+}
+
+/* --- probe --------------------------------------------------------------- */
+
+struct probe {
+	struct call *k;
+	struct lh_digest digest;
+	uint64_t moving;
+	char first_moving[300];
+};
+
+static int
+probe_user(void *arg, const struct lh_entry *entry, struct lh_error *e)
+{
+	struct probe *p = arg;
+	struct call *k = p->k;
+	const struct berval *moving = entry->values[1];
+	char *was = lh_entry_home(entry, 0, k->task.from);
+	int rc;
+
+	lh_digest_add(&p->digest, entry->dn.bv_val, entry->dn.bv_len);
+	if (moving && moving->bv_val && p->moving++ == 0)
+		snprintf(p->first_moving, sizeof(p->first_moving), "%s", entry->dn.bv_val);
+	rc = k->host->change(k->op, entry->dn.bv_val, was ? was : k->task.from, k->task.to);
+	free(was);
+	return rc < 0 ? lh_error_set(e, rc, "the host would not take a change") : 0;
+}
+
+static int
+find_target(struct call *k, struct lh_conn *c, struct lh_error *e)
+{
+	bool exists = false;
+	char *value = NULL;
+	int rc;
+
+	if (!k->require_target)
+		return 0;
+	rc = lh_read_value(c, k->task.to, "objectClass", &exists, &value, e);
+	free(value);
+	if (rc || exists)
+		return rc;
+	return lh_error_set(e, RESITE_ERR_REFUSED,
+			    "%s: the new home \"%s\" does not exist there, or the bind user may not see "
+			    "it; users must not be sent to nowhere (require_target = false if it is only "
+			    "invisible)",
+			    k->target.url, k->task.to);
+}
+
+static void
+tell_state(struct call *k, const struct probe *p, uint64_t already)
+{
+	char now[200], hex[LH_DIGEST_HEX], *seed = NULL;
+
+	snprintf(now, sizeof(now), "%" PRIu64 " users on from, %" PRIu64 " on to", p->digest.count,
+		 already);
+	seed = lh_filter_equal(k->task.attribute, k->task.from, k->task.to);
+	lh_digest_hex(&p->digest, seed ? seed : k->task.from, hex);
+	free(seed);
+	k->host->state(k->op, now, hex, p->digest.count, p->digest.count + already);
+	if (p->moving) {
+		char line[500];
+
+		snprintf(line, sizeof(line),
+			 "%" PRIu64 " users are in the middle of another move (%s is set), which this one "
+			 "overrides; the first is %s", p->moving, k->task.moving_attribute,
+			 p->first_moving);
+		k->host->loss(k->op, line);
+	}
+}
+
+static int
+move_probe(struct resite_op *op, const struct resite_host *host)
+{
+	struct probe p = {.k = NULL};
+	struct lh_error e = {.rc = 0};
+	struct lh_conn c;
+	struct call k;
+	uint64_t already = 0;
+	int rc;
+
+	call_init(&k, op, host);
+	p.k = &k;
+	rc = check_names(&k);
+	if (rc == RESITE_OK)
+		rc = open_at(&k, k.target.url, &c);
+	if (rc == RESITE_OK) {
+		if (find_target(&k, &c, &e) ||
+		    lh_users_on(&c, &k.task, k.task.from, false, probe_user, &p, &e) ||
+		    lh_count_on(&c, &k.task, k.task.to, &already, &e))
+			rc = report(&k, &e);
+		else
+			tell_state(&k, &p, already);
+		lh_conn_close(&c);
+	}
+	call_release(&k);
+	return rc;
+}
+
+/* --- apply --------------------------------------------------------------- */
+
+static char *
+tool_line(const struct call *k)
+{
+	const struct lh_target *t = &k->target;
+	char *url = lh_shell_quote(t->url), *dn = lh_shell_quote(t->bind_dn ? t->bind_dn : "");
+	char *line = NULL;
+	size_t room = url && dn ? strlen(url) + strlen(dn) + 40 : 0;
+
+	if (room)
+		line = malloc(room);
+	if (line)
+		snprintf(line, room, "ldapmodify -H %s%s%s%s%s", url,
+			 t->tls == LH_TLS_STARTTLS ? " -ZZ" : "",
+			 t->external ? " -Y EXTERNAL" : t->bind_dn ? " -W -D " : " -x",
+			 t->bind_dn ? dn : "", t->bind_dn ? " -x" : "");
+	free(url);
+	free(dn);
+	return line;
+}
+
+/* The line's tail is made again only when a user's old value is spelled anew. */
+static int
+journal_add(void *arg, const char *dn, const char *was)
+{
+	struct call *k = arg;
+	const struct resite_kv kv[] = {{"dn", dn},
+				       {"attribute", k->task.attribute},
+				       {"was.home", was},
+				       {"set.home", k->task.to}};
+	char *by_hand;
+	int rc;
+
+	if (k->hand_was != was) {
+		lh_hand_release(&k->hand);
+		if (lh_hand_init(&k->hand, k->tool, k->task.attribute, k->task.to, was))
+			return RESITE_ERR_TRANSIENT;
+		k->hand_was = was;
+	}
+	by_hand = lh_hand_line(&k->hand, dn);
+	if (!by_hand)
+		return RESITE_ERR_TRANSIENT;
+	rc = k->host->undo_add(k->op, UNDO_VERSION, by_hand, kv, sizeof(kv) / sizeof(kv[0]));
+	free(by_hand);
+	return rc;
+}
+
+static int
+journal_sync(void *arg)
+{
+	struct call *k = arg;
+
+	return k->host->sync(k->op);
+}
+
+static void
+journal_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct call *k = arg;
+
+	k->host->progress(k->op, done, total, "users");
+}
+
+static void
+put_number(struct call *k, const char *name, uint64_t n)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%" PRIu64, n);
+	k->host->output(k->op, name, number);
+}
+
+static void
+tell_tally(struct call *k, const struct lh_tally *t)
+{
+	uint64_t total = t->already + t->moved;
+	char number[24];
+
+	put_number(k, "moved", t->moved);
+	put_number(k, "already", t->already);
+	put_number(k, "total", total);
+	put_number(k, "conflicts", t->conflicts);
+	put_number(k, "refused", t->refused);
+	put_number(k, "transactions", t->transactions);
+	snprintf(number, sizeof(number), "%" PRIu64, total);
+	k->host->checkpoint(k->op, "moved", number);
+	if (t->rolled_back)
+		resite_log(k->op, k->host, RESITE_LOG_WARN,
+			   "%" PRIu64 " transactions were rolled back and their users moved one by one",
+			   t->rolled_back);
+	if (t->unknown)
+		resite_log(k->op, k->host, RESITE_LOG_WARN,
+			   "the fate of %" PRIu64 " users is unknown: their change was sent and not "
+			   "answered; a probe tells", t->unknown);
+}
+
+static int
+move_apply(struct resite_op *op, const struct resite_host *host)
+{
+	struct lh_tally tally = {.moved = 0};
+	struct lh_error e = {.rc = 0};
+	struct lh_conn c;
+	struct call k;
+	int rc;
+
+	call_init(&k, op, host);
+	k.tool = tool_line(&k);
+	rc = k.tool ? check_names(&k)
+		    : resite_fail(op, host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
+	if (rc == RESITE_OK)
+		rc = open_at(&k, k.target.url, &c);
+	if (rc == RESITE_OK) {
+		const struct lh_journal j = {&k, journal_add, journal_sync, journal_progress};
+
+		if (find_target(&k, &c, &e) || lh_move(&c, &k.task, &j, &tally, &e))
+			rc = report(&k, &e);
+		tell_tally(&k, &tally);
+		lh_conn_close(&c);
+	}
+	call_release(&k);
+	return rc;
+}
+
+/* --- verify -------------------------------------------------------------- */
+
+/* How many apply left on `to`; 0 when it was not this attempt's step that did. */
+static uint64_t
+expected_total(struct call *k)
+{
+	const char *data = NULL, *name = k->host->last_checkpoint(k->op, &data);
+
+	return name && data && !strcmp(name, "moved") ? strtoull(data, NULL, 10) : 0;
+}
+
+static int
+judge(struct call *k, uint64_t left, uint64_t there)
+{
+	bool replica = strcmp(k->verify_url, k->target.url) != 0;
+	uint64_t expected = expected_total(k);
+	char line[400];
+
+	if (left == 0 && there >= expected)
+		return RESITE_OK;
+	snprintf(line, sizeof(line),
+		 "%s: %" PRIu64 " users are on from, %" PRIu64 " on to, where apply left %" PRIu64,
+		 k->verify_url, left, there, expected);
+	if (replica) { /* it may lag */
+		k->host->fail(k->op, NULL, 2000, line);
+		return RESITE_PENDING;
+	}
+	if (left == 0) { /* the server acknowledged each: somebody changed or removed them since */
+		k->host->log(k->op, RESITE_LOG_WARN, line);
+		return RESITE_OK;
+	}
+	k->host->fail(k->op, NULL, 0, line);
+	return RESITE_ERR_CONFLICT;
+}
+
+static int
+move_verify(struct resite_op *op, const struct resite_host *host)
+{
+	struct lh_error e = {.rc = 0};
+	struct lh_conn c;
+	struct call k;
+	uint64_t left = 0, there = 0;
+	int rc;
+
+	call_init(&k, op, host);
+	rc = open_at(&k, k.verify_url, &c);
+	if (rc == RESITE_OK) {
+		if (lh_count_on(&c, &k.task, k.task.from, &left, &e) ||
+		    lh_count_on(&c, &k.task, k.task.to, &there, &e))
+			rc = report(&k, &e);
+		else
+			rc = judge(&k, left, there);
+		lh_conn_close(&c);
+	}
+	call_release(&k);
+	return rc;
+}
+
+/* --- revert -------------------------------------------------------------- */
+
+static const char *
+kv_get(const struct resite_kv *kv, uint32_t n, const char *key)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!strcmp(kv[i].key, key))
+			return kv[i].value;
+	return NULL;
+}
+
+static int
+move_revert(struct resite_op *op, const struct resite_host *host, uint32_t version,
+	    const struct resite_kv *kv, uint32_t n)
+{
+	const char *dn = kv_get(kv, n, "dn"), *attribute = kv_get(kv, n, "attribute");
+	const char *was = kv_get(kv, n, "was.home"), *set = kv_get(kv, n, "set.home");
+	struct lh_error e = {.rc = 0};
+	struct lh_conn c;
+	struct call k;
+	int rc;
+
+	if (version != UNDO_VERSION || !dn || !attribute || !was || !set)
+		return resite_fail(op, host, RESITE_ERR_INVALID, NULL,
+				   "undo record of version %u cannot be read (this plugin writes %u)",
+				   (unsigned)version, (unsigned)UNDO_VERSION);
+	call_init(&k, op, host);
+	rc = open_at(&k, k.target.url, &c);
+	if (rc == RESITE_OK) {
+		if (lh_put_back(&c, dn, attribute, was, set, &e))
+			rc = report(&k, &e);
+		lh_conn_close(&c);
+	}
+	call_release(&k);
+	return rc;
+}
+
+static const struct resite_action actions[] = {{
+	.name = "move",
+	.summary = "moves all users of one home pool to another",
+	.flags = RESITE_ACT_REVERSIBLE,
+	.default_timeout_ms = 600000,
+	.params = move_params,
+	.outputs = move_outputs,
+	.check = move_check,
+	.probe = move_probe,
+	.apply = move_apply,
+	.verify = move_verify,
+	.revert = move_revert,
+}};
+
+RESITE_PLUGIN(.name = "ldap-homing", .version = "1",
+	      .summary = "users' home pools in an LDAP directory", .actions = actions,
+	      .n_actions = sizeof(actions) / sizeof(actions[0]))

@@ -1,0 +1,107 @@
+/* noop.c -- the slimmest plugin there is, for tests and benchmarks.  With NOOP_FAT it
+ * is linked to the libraries that a real one has, and named fatnoop. */
+#define _GNU_SOURCE
+#include <resite/easy.h>
+#include <resite/plugin.h>
+
+#ifdef NOOP_FAT
+#include <curl/curl.h>
+#include <ldap.h>
+#include <libxml/parser.h>
+#define NOOP_NAME "fatnoop"
+/* Never called; it keeps the libraries linked. */
+int noop_keep(void);
+int
+noop_keep(void)
+{
+	LDAP *ld = NULL;
+
+	xmlInitParser();
+	return curl_global_init(0) + ldap_initialize(&ld, "ldap:///");
+}
+#else
+#define NOOP_NAME "noop"
+#endif
+
+static int
+ok(struct resite_op *op, const struct resite_host *host)
+{
+	(void)op;
+	(void)host;
+	return RESITE_OK;
+}
+
+static int
+nap(struct resite_op *op, const struct resite_host *host)
+{
+	int rc = host->wait(op, -1, 0, host->param_i64(op, "time", 0));
+
+	if (rc == RESITE_PENDING)
+		return RESITE_OK;
+	return resite_fail(op, host, rc, NULL, "woken up");
+}
+
+static int
+state_todo(struct resite_op *op, const struct resite_host *host)
+{
+	/* One change, until the file named by the parameter would exist: without one,
+	 * the second look is told by the checkpoint of nobody: always converged. */
+	host->change(op, "thing", "old", "new");
+	return host->state(op, "old", "f1", 1, 1);
+}
+
+static int
+state_done(struct resite_op *op, const struct resite_host *host)
+{
+	return host->state(op, "new", "f2", 0, 1);
+}
+
+/* A process lives for one attempt: what apply did is seen by the probe after it. */
+static int (*probe_now)(struct resite_op *, const struct resite_host *) = state_todo;
+
+static int
+probed_probe(struct resite_op *op, const struct resite_host *host)
+{
+	return probe_now(op, host);
+}
+
+static int
+probed_apply(struct resite_op *op, const struct resite_host *host)
+{
+	const struct resite_kv kv[] = {{"was.thing", "old"}, {"set.thing", "new"}};
+	int rc = host->undo_put(op, 1, "set thing to old", kv, 2);
+
+	probe_now = state_done;
+	return rc;
+}
+
+static int
+probed_revert(struct resite_op *op, const struct resite_host *host, uint32_t version,
+	      const struct resite_kv *kv, uint32_t n)
+{
+	if (version != 1 || n != 2)
+		return RESITE_ERR_INVALID;
+	if (strcmp(kv[1].value, "new") != 0)
+		return resite_fail(op, host, RESITE_ERR_CONFLICT, NULL, "thing is %s", kv[1].value);
+	return RESITE_OK;
+}
+
+static const struct resite_param nap_params[] = {
+	{.name = "time", .summary = "how long to sleep", .type = RESITE_T_DURATION,
+	 .flags = RESITE_PARAM_REQUIRED},
+	{0},
+};
+
+static const struct resite_action actions[] = {
+	{.name = "noop", .summary = "does nothing", .default_timeout_ms = 60000, .apply = ok},
+	{.name = "nap", .summary = "sleeps", .default_timeout_ms = 60000, .params = nap_params,
+	 .apply = nap},
+	{.name = "probed", .summary = "changes one imagined thing", .flags = RESITE_ACT_REVERSIBLE,
+	 .default_timeout_ms = 60000, .check = ok, .probe = probed_probe, .apply = probed_apply,
+	 .verify = ok, .revert = probed_revert},
+	{.name = "look", .summary = "verifies nothing", .flags = RESITE_ACT_READONLY,
+	 .default_timeout_ms = 60000, .verify = ok},
+};
+
+RESITE_PLUGIN(.name = NOOP_NAME, .version = "1", .summary = "does nothing, for tests",
+	      .actions = actions, .n_actions = sizeof(actions) / sizeof(actions[0]))

@@ -1,0 +1,775 @@
+/* A real resite-worker with plugins that misbehave, seen from the parent's side. */
+#include "core/base/base.h"
+#include "core/base/clock.h"
+#include "core/base/strbuf.h"
+#include "core/worker/nursery.h"
+#include "core/worker/registry.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <resite/plugin.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define PLUGINS "tests/bad/.libs/"
+
+/* --- one attempt, from start to end ---------------------------------------------------- */
+
+struct seen {
+	uv_loop_t loop;
+	struct nursery *nursery;
+	struct attempt *attempt;
+	bool hello, ended, lost;
+	char lost_text[512];
+
+	/* What the parent does. */
+	bool go, stop_on_hold; /* the answer to a held probe; neither: no answer */
+	int done_rc;           /* the answer to sync and checkpoint */
+	bool cancel_at_begin;  /* cancel when apply begins */
+	bool stop_at_begin;    /* stop the nursery from inside the callback */
+
+	/* What came. */
+	struct strbuf messages, logs; /* a line each */
+	size_t n_messages, n_logs, n_undo;
+	struct attempt_end end;
+	char why[512], text[1024];
+};
+
+static const char *
+worker_path(void)
+{
+	const char *path = getenv("RESITE_WORKER");
+
+	return path ? path : "./resite-worker";
+}
+
+static void
+on_hello(void *ctx, const json_t *hello)
+{
+	(void)hello;
+	((struct seen *)ctx)->hello = true;
+}
+
+static void
+on_lost(void *ctx, const char *text)
+{
+	struct seen *s = ctx;
+
+	s->lost = true;
+	snprintf(s->lost_text, sizeof(s->lost_text), "%s", text);
+}
+
+static const struct nursery_events nursery_events = {.hello = on_hello, .lost = on_lost};
+
+static void
+answer(struct seen *s, const json_t *msg, const char *kind)
+{
+	int64_t id = json_int_or(msg, "id", 0);
+
+	if (!strcmp(kind, "sync") || !strcmp(kind, "checkpoint"))
+		attempt_done(s->attempt, id, s->done_rc, s->done_rc ? "the disk is full" : NULL);
+	else if (!strcmp(kind, "secret"))
+		attempt_secret(s->attempt, id, 0, "sesame", 6);
+	else if (!strcmp(kind, "state") && s->go)
+		attempt_go(s->attempt);
+	else if (!strcmp(kind, "state") && s->stop_on_hold)
+		attempt_stop(s->attempt);
+	else if (!strcmp(kind, "begin") && s->cancel_at_begin)
+		attempt_cancel(s->attempt, "test");
+	else if (!strcmp(kind, "begin") && s->stop_at_begin)
+		nursery_stop(s->nursery);
+}
+
+static void
+on_message(void *ctx, const json_t *msg, const char *line, size_t len)
+{
+	struct seen *s = ctx;
+	const char *kind = json_str_or(msg, "kind", "");
+
+	ck_assert(!s->ended);
+	ck_assert_uint_eq(strlen(line), len);
+	s->n_messages++;
+	if (!strcmp(kind, "undo"))
+		s->n_undo += json_array_size(json_object_get(msg, "records"));
+	if (s->messages.len < 64 * 1024)
+		strbuf_addf(&s->messages, "%s\n", line);
+	answer(s, msg, kind);
+}
+
+static void
+on_log(void *ctx, const char *line)
+{
+	struct seen *s = ctx;
+
+	ck_assert(!s->ended);
+	ck_assert_uint_le(strlen(line), 4096);
+	s->n_logs++;
+	if (s->logs.len < 64 * 1024)
+		strbuf_addf(&s->logs, "%s\n", line);
+}
+
+static void
+on_ended(void *ctx, const struct attempt_end *end)
+{
+	struct seen *s = ctx;
+
+	ck_assert(!s->ended);
+	s->ended = true;
+	s->end = *end;
+	snprintf(s->why, sizeof(s->why), "%s", end->why);
+	snprintf(s->text, sizeof(s->text), "%s", end->text);
+	s->end.why = s->why;
+	s->end.text = s->text;
+}
+
+static const struct attempt_events attempt_events = {
+	.message = on_message, .log = on_log, .ended = on_ended};
+
+static void
+seen_open(struct seen *s, const char *plugin, int lock_fd)
+{
+	struct nursery_config config = {
+		.worker_path = worker_path(), .lock_fd = lock_fd,
+		.cancel_grace_ms = 100, .term_grace_ms = 100, .hello_timeout_ms = 2000};
+	char path[256];
+	struct error err = {0};
+
+	memset(s, 0, sizeof(*s));
+	strbuf_init(&s->messages);
+	strbuf_init(&s->logs);
+	uv_loop_init(&s->loop);
+	snprintf(path, sizeof(path), PLUGINS "%s.so", plugin);
+	config.plugin_path = path;
+	s->nursery = nursery_start(&s->loop, &config, &nursery_events, s, &err);
+	ck_assert_msg(s->nursery != NULL, "%s", err.text);
+}
+
+static void
+seen_close(struct seen *s)
+{
+	nursery_stop(s->nursery);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	ck_assert_int_eq(uv_loop_close(&s->loop), 0);
+	strbuf_release(&s->messages);
+	strbuf_release(&s->logs);
+}
+
+static void
+start_spec(struct seen *s, struct attempt_spec *spec)
+{
+	struct strbuf line = STRBUF_INIT;
+	struct error err = {0};
+	int r;
+
+	spec->run = "run-1";
+	spec->step = "step";
+	spec->attempt = 1;
+	spec->mode = RESITE_DISASTER;
+	if (spec->timeout_ms == 0)
+		spec->timeout_ms = 20000;
+	if (spec->phases == 0)
+		spec->phases = PHASES_STEP;
+	s->ended = false;
+	protocol_write_attempt(&line, spec);
+	r = attempt_start(s->nursery, line.buf, line.len, spec->timeout_ms, &attempt_events, s,
+			  &s->attempt, &err);
+	ck_assert_msg(r == 0, "%s", err.text);
+	strbuf_release(&line);
+}
+
+static void
+run_spec(struct seen *s, struct attempt_spec *spec)
+{
+	start_spec(s, spec);
+	while (!s->ended)
+		uv_run(&s->loop, UV_RUN_ONCE);
+}
+
+static void
+run_action(struct seen *s, const char *action)
+{
+	struct attempt_spec spec = {.action = action};
+
+	run_spec(s, &spec);
+}
+
+/* Opens, runs one action, closes. */
+static void
+run_bad(struct seen *s, const char *action, enum attempt_outcome want)
+{
+	seen_open(s, "bad", -1);
+	run_action(s, action);
+	ck_assert_msg(s->end.outcome == want, "%s: outcome %d: %s; %s", action, s->end.outcome,
+		      s->why, s->text);
+}
+
+static bool
+said(const struct seen *s, const char *text)
+{
+	return strstr(s->messages.buf, text) != NULL;
+}
+
+/* --- what a good attempt does ------------------------------------------------------------ */
+
+START_TEST(an_attempt_runs_and_ends_cleanly)
+{
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	run_action(&s, "noop");
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert_int_eq(s.end.phase, PHASE_APPLY);
+	ck_assert_int_gt(s.end.maxrss_kb, 0);
+	ck_assert(s.hello);
+	ck_assert_uint_eq(nursery_open(s.nursery), 0);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_held_probe_waits_for_go_and_is_looked_at_again_after)
+{
+	struct attempt_spec spec = {.action = "probed", .hold = true};
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	s.go = true;
+	run_spec(&s, &spec);
+	ck_assert_msg(s.end.outcome == ATTEMPT_CLEAN && s.end.rc == 0, "%s %s", s.why, s.text);
+	ck_assert_int_eq(s.end.phase, PHASE_AFTER);
+	ck_assert(said(&s, "\"phase\":\"probe\",\"told\":true,\"now\":\"old\""));
+	ck_assert(said(&s, "{\"kind\":\"change\",\"object\":\"thing\",\"was\":\"old\""));
+	ck_assert(said(&s, "\"by_hand\":\"set thing to old\""));
+	ck_assert(said(&s, "\"phase\":\"after\",\"told\":true,\"now\":\"new\""));
+	ck_assert_uint_eq(s.n_undo, 1);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_held_probe_that_is_stopped_applies_nothing)
+{
+	struct attempt_spec spec = {.action = "probed", .hold = true};
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	s.stop_on_hold = true;
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.phase, PHASE_PROBE);
+	ck_assert_uint_eq(s.n_undo, 0);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(an_action_without_a_probe_is_held_too)
+{
+	struct attempt_spec spec = {.action = "noop", .hold = true};
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	s.go = true;
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.phase, PHASE_APPLY);
+	ck_assert(said(&s, "\"told\":false"));
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_preview_only_looks)
+{
+	struct attempt_spec spec = {.action = "probed", .phases = PHASES_PREVIEW};
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.phase, PHASE_PROBE);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert_uint_eq(s.n_undo, 0);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_read_only_action_runs_verify_alone)
+{
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	run_action(&s, "look");
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.phase, PHASE_VERIFY);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(an_undo_record_that_is_not_durable_fails_the_step)
+{
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	s.done_rc = RESITE_ERR_TRANSIENT;
+	run_action(&s, "probed");
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_ERR_TRANSIENT);
+	ck_assert_str_eq(s.text, "the undo records could not be made durable: the disk is full");
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(revert_puts_back_what_is_ours_and_tells_the_rest)
+{
+	json_t *records = json_pack(
+		"[{s:i,s:s,s:{s:s,s:s}},{s:i,s:s,s:{s:s,s:s}}]",
+		"version", 1, "by_hand", "", "kv", "was.thing", "old", "set.thing", "new",
+		"version", 1, "by_hand", "", "kv", "was.thing", "old", "set.thing", "changed");
+	struct attempt_spec spec = {.action = "probed", .revert = records};
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_ERR_CONFLICT);
+	ck_assert(said(&s, "{\"kind\":\"reverted\",\"index\":0,\"rc\":0"));
+	ck_assert(said(&s, "{\"kind\":\"reverted\",\"index\":1,\"rc\":-3,\"text\":\"thing is changed\""));
+	json_decref(records);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(thousands_of_undo_records_arrive_in_few_lines)
+{
+	struct seen s;
+
+	run_bad(&s, "many-undo", ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert_uint_eq(s.n_undo, 5000);
+	ck_assert_uint_lt(s.n_messages, 40);
+	ck_assert(said(&s, "\"done\":5000,\"total\":5000") || s.messages.len > 60000);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_secret_is_handed_over_whole)
+{
+	struct seen s;
+
+	run_bad(&s, "secret", ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_cancelled_attempt_can_still_record_what_it_did)
+{
+	struct seen s;
+
+	seen_open(&s, "bad", -1);
+	s.cancel_at_begin = true;
+	run_action(&s, "slow-cancel");
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_ERR_CANCELLED);
+	ck_assert_uint_eq(s.n_undo, 1);
+	ck_assert(said(&s, "\"name\":\"here\",\"data\":\"42\""));
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(logging_from_other_threads_keeps_every_line_whole)
+{
+	struct seen s;
+
+	run_bad(&s, "threads", ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert_uint_ge(s.n_messages, 4 * 200 + 50);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(many_attempts_at_once_all_end)
+{
+	enum { MANY = 100 };
+	static struct seen s;
+	struct seen one[MANY];
+	struct attempt_spec spec = {.action = "noop"};
+	unsigned open;
+
+	seen_open(&s, "noop", -1);
+	for (int i = 0; i < MANY; i++) {
+		one[i] = s;
+		start_spec(&one[i], &spec);
+	}
+	while ((open = nursery_open(s.nursery)) > 0)
+		uv_run(&s.loop, UV_RUN_ONCE);
+	for (int i = 0; i < MANY; i++) {
+		ck_assert(one[i].ended);
+		ck_assert_int_eq(one[i].end.outcome, ATTEMPT_CLEAN);
+		strbuf_release(&one[i].messages);
+		strbuf_release(&one[i].logs);
+	}
+	seen_close(&s);
+}
+END_TEST
+
+/* --- misbehaviour ------------------------------------------------------------------------- */
+
+static const struct {
+	const char *action;
+	enum attempt_outcome outcome;
+	int rc;           /* of the result, when clean */
+	const char *word; /* in why, or in text when clean */
+} misbehaviour[] = {
+	{"crash", ATTEMPT_SIGNAL, 0, "killed by signal 11 (Segmentation fault) in apply"},
+	{"abort", ATTEMPT_SIGNAL, 0, "killed by signal 6 (Aborted) in apply"},
+	{"exit-zero", ATTEMPT_EXIT, 0, "exit status 0 and no result in apply"},
+	{"exit-after-ok", ATTEMPT_EXIT, 0, "gave a result, but then ended with exit status 3"},
+	{"double-result", ATTEMPT_PROTOCOL, 0, "a message after its result"},
+	{"garbage", ATTEMPT_PROTOCOL, 0, "broke the protocol: byte"},
+	{"unknown-kind", ATTEMPT_PROTOCOL, 0, "unknown kind \"format-disk\""},
+	{"endless-line", ATTEMPT_PROTOCOL, 0, "a line that is too long"},
+	{"unknown-rc", ATTEMPT_CLEAN, RESITE_ERR_BUG, "apply returned 42"},
+	{"apply-pending", ATTEMPT_CLEAN, RESITE_ERR_BUG, "only verify may"},
+	{"no-reason", ATTEMPT_CLEAN, RESITE_ERR_REFUSED, "(the plugin gave no reason)"},
+	{"undeclared-output", ATTEMPT_CLEAN, RESITE_ERR_BUG, "does not declare an output"},
+	{"huge-undo", ATTEMPT_CLEAN, RESITE_ERR_INVALID, "over the limit"},
+	{"liar", ATTEMPT_CLEAN, RESITE_ERR_BUG, "apply said OK, but probe still sees 3 changes"},
+	{"leak-fds", ATTEMPT_CLEAN, RESITE_OK, ""},
+	{"long-line", ATTEMPT_CLEAN, RESITE_OK, ""},
+	{"no-such-action", ATTEMPT_CLEAN, RESITE_ERR_INVALID, "has no action \"no-such-action\""},
+};
+
+START_TEST(misbehaviour_fails_its_attempt_alone)
+{
+	struct seen s;
+
+	run_bad(&s, misbehaviour[_i].action, misbehaviour[_i].outcome);
+	if (s.end.outcome == ATTEMPT_CLEAN) {
+		ck_assert_int_eq(s.end.rc, misbehaviour[_i].rc);
+		ck_assert_msg(strstr(s.text, misbehaviour[_i].word) != NULL, "%s", s.text);
+		ck_assert_str_eq(s.why, "");
+	} else {
+		ck_assert_msg(strstr(s.why, misbehaviour[_i].word) != NULL, "%s", s.why);
+	}
+	/* The nursery and the next attempt are as good as new. */
+	run_action(&s, "many-undo");
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert(!s.lost);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(one_that_hangs_is_killed_when_its_time_is_over)
+{
+	struct attempt_spec spec = {.action = "hang", .timeout_ms = 100};
+	struct seen s;
+	int64_t start = clock_mono_ms();
+
+	seen_open(&s, "bad", -1);
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_TIMEOUT);
+	ck_assert_str_eq(s.why, "not done after 100ms: ended with SIGKILL in apply");
+	ck_assert_int_lt(clock_mono_ms() - start, 5000);
+	spec.action = "polite-hang";
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_TIMEOUT);
+	ck_assert_str_eq(s.why, "not done after 100ms: ended with SIGTERM in apply");
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(one_that_ignores_a_cancel_is_killed)
+{
+	struct seen s;
+
+	seen_open(&s, "bad", -1);
+	s.cancel_at_begin = true;
+	run_action(&s, "hang");
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CANCELLED);
+	ck_assert_int_eq(s.end.signal, SIGKILL);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(verify_that_is_never_content_ends_with_the_deadline)
+{
+	struct attempt_spec spec = {.action = "never-verified", .timeout_ms = 700};
+	struct seen s;
+
+	seen_open(&s, "bad", -1);
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.phase, PHASE_VERIFY);
+	ck_assert_int_eq(s.end.rc, s.end.rc == RESITE_ERR_CANCELLED ? RESITE_ERR_CANCELLED
+								    : RESITE_ERR_TRANSIENT);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_flood_of_output_is_counted_and_dropped)
+{
+	struct rusage before, after;
+	struct seen s;
+
+	getrusage(RUSAGE_SELF, &before);
+	run_bad(&s, "flood-output", ATTEMPT_CLEAN);
+	ck_assert_uint_le(s.n_logs, 10000 + 1);
+	ck_assert_uint_gt(s.end.dropped, 30000);
+	getrusage(RUSAGE_SELF, &after);
+	ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 8 * 1024);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_flood_of_messages_is_dropped)
+{
+	struct seen s;
+
+	run_bad(&s, "flood-messages", ATTEMPT_CLEAN);
+	ck_assert_uint_le(s.n_messages, 10000 + 10);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(what_an_attempt_leaves_in_its_group_is_killed)
+{
+	int64_t start = clock_mono_ms();
+	struct seen s;
+
+	run_bad(&s, "left-behind", ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert_int_lt(clock_mono_ms() - start, 2000);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_daemon_that_keeps_the_pipes_does_not_hold_up_the_end)
+{
+	int64_t start = clock_mono_ms();
+	struct seen s;
+	int pid = 0;
+
+	run_bad(&s, "daemonizes", ATTEMPT_CLEAN);
+	ck_assert_int_lt(clock_mono_ms() - start, 3000);
+	if (sscanf(s.logs.buf, "daemon %d", &pid) == 1 && pid > 1)
+		kill(pid, SIGKILL);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(an_attempt_has_no_descriptor_but_its_own_and_the_lock)
+{
+	FILE *lock = tmpfile(), *other = tmpfile();
+	struct seen s;
+
+	seen_open(&s, "bad", fileno(lock));
+	run_action(&s, "tell-fds");
+	ck_assert_str_eq(s.logs.buf, "fd 0\nfd 1\nfd 2\nfd 3\nfd 4\n");
+	seen_close(&s);
+	seen_open(&s, "bad", -1);
+	run_action(&s, "tell-fds");
+	ck_assert_str_eq(s.logs.buf, "fd 0\nfd 1\nfd 2\nfd 3\n");
+	seen_close(&s);
+	fclose(lock);
+	fclose(other);
+}
+END_TEST
+
+START_TEST(the_runs_lock_is_held_until_the_last_attempt_is_gone)
+{
+	FILE *lock = tmpfile();
+	char path[64];
+	struct seen s;
+	int second;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fileno(lock));
+	second = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(flock(fileno(lock), LOCK_EX | LOCK_NB), 0);
+	seen_open(&s, "bad", fileno(lock));
+	fclose(lock);
+	ck_assert_int_lt(flock(second, LOCK_EX | LOCK_NB), 0);
+	seen_close(&s);
+	ck_assert_int_eq(flock(second, LOCK_EX | LOCK_NB), 0);
+	close(second);
+}
+END_TEST
+
+/* --- the nursery itself ---------------------------------------------------------------------- */
+
+/* The nursery is the test's only child. */
+static pid_t
+nursery_pid(void)
+{
+	FILE *f = fopen("/proc/thread-self/children", "r");
+	int pid = 0;
+
+	ck_assert(f && fscanf(f, "%d", &pid) == 1);
+	fclose(f);
+	return pid;
+}
+
+START_TEST(a_lost_nursery_takes_its_attempts_along)
+{
+	struct attempt_spec spec = {.action = "hang"};
+	struct seen s;
+
+	seen_open(&s, "bad", -1);
+	start_spec(&s, &spec);
+	while (!said(&s, "begin"))
+		uv_run(&s.loop, UV_RUN_ONCE);
+	kill(nursery_pid(), SIGKILL);
+	while (!s.lost)
+		uv_run(&s.loop, UV_RUN_ONCE);
+	ck_assert(s.ended);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_LOST);
+	ck_assert_msg(strstr(s.lost_text, "killed by signal 9") != NULL, "%s", s.lost_text);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(stopping_the_nursery_ends_what_runs)
+{
+	struct attempt_spec spec = {.action = "polite-hang"};
+	struct seen s;
+
+	seen_open(&s, "bad", -1);
+	s.stop_at_begin = true;
+	start_spec(&s, &spec);
+	while (!s.ended)
+		uv_run(&s.loop, UV_RUN_ONCE);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_LOST);
+	uv_run(&s.loop, UV_RUN_DEFAULT);
+	ck_assert_int_eq(uv_loop_close(&s.loop), 0);
+	strbuf_release(&s.messages);
+	strbuf_release(&s.logs);
+}
+END_TEST
+
+static const struct {
+	const char *plugin, *word;
+} unusable[] = {
+	{"badmagic", "not a resite plugin: its descriptor has the magic number 0x12345678"},
+	{"badmajor", "built for plugin ABI 7, this resite has ABI 0: upgrade resite"},
+	{"badminor", "needs plugin ABI 0.99, this resite has 0.1: upgrade resite"},
+	{"badname", "the plugin in it is named \"another\""},
+	{"badsize", "malformed descriptor"},
+	{"badsymbol", "built for plugin ABI 3, this resite has ABI 0: upgrade resite"},
+	{"badnone", "not a resite plugin: it has no symbol resite_plugin_v0"},
+	{"badcrash", "crashed while loading: killed by signal 11 (Segmentation fault)"},
+};
+
+START_TEST(an_unusable_plugin_is_one_clear_refusal)
+{
+	const char *dirs[] = {"nowhere", "tests/bad/.libs", NULL};
+	struct registry *reg = registry_new(worker_path(), dirs);
+	struct error err = {0};
+	const json_t *hello;
+	struct seen s;
+
+	ck_assert_int_eq(registry_describe(reg, unusable[_i].plugin, &hello, &err), E_REFUSED);
+	ck_assert_msg(strstr(err.text, unusable[_i].word) != NULL, "%s", err.text);
+	registry_free(reg);
+
+	seen_open(&s, unusable[_i].plugin, -1);
+	while (!s.lost)
+		uv_run(&s.loop, UV_RUN_ONCE);
+	ck_assert_msg(strstr(s.lost_text, unusable[_i].word) != NULL, "%s", s.lost_text);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_plugin_that_hangs_while_loading_is_given_up)
+{
+	struct seen s;
+
+	seen_open(&s, "badhang", -1);
+	while (!s.lost)
+		uv_run(&s.loop, UV_RUN_ONCE);
+	ck_assert_msg(strstr(s.lost_text, "hung while loading") != NULL, "%s", s.lost_text);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_plugin_is_described_and_listed)
+{
+	const char *dirs[] = {"nowhere", "tests/bad/.libs", NULL};
+	struct registry *reg = registry_new(worker_path(), dirs);
+	const json_t *hello, *actions;
+	struct error err = {0};
+	bool listed = false;
+	char **names;
+
+	ck_assert_msg(registry_describe(reg, "noop", &hello, &err) == 0, "%s", err.text);
+	actions = json_object_get(json_object_get(hello, "plugin"), "actions");
+	ck_assert_uint_eq(json_array_size(actions), 4);
+	ck_assert_str_eq(json_str_or(json_array_get(actions, 1), "name", ""), "nap");
+	ck_assert_int_eq(registry_describe(reg, "absent", &hello, &err), E_NOTFOUND);
+	ck_assert_msg(strstr(err.text, "no file absent.so in nowhere, tests/bad") != NULL, "%s",
+		      err.text);
+	ck_assert_int_eq(registry_describe(reg, "../x", &hello, &err), E_INVALID);
+	names = registry_names(reg);
+	for (size_t i = 0; names[i]; i++)
+		listed |= !strcmp(names[i], "noop");
+	ck_assert(listed);
+	registry_free_names(names);
+	registry_free(reg);
+}
+END_TEST
+
+static Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("nursery");
+	TCase *good = tcase_create("good"), *bad = tcase_create("bad"), *nest = tcase_create("nest");
+
+	tcase_set_timeout(good, 30);
+	tcase_set_timeout(bad, 30);
+	tcase_set_timeout(nest, 30);
+	tcase_add_test(good, an_attempt_runs_and_ends_cleanly);
+	tcase_add_test(good, a_held_probe_waits_for_go_and_is_looked_at_again_after);
+	tcase_add_test(good, a_held_probe_that_is_stopped_applies_nothing);
+	tcase_add_test(good, an_action_without_a_probe_is_held_too);
+	tcase_add_test(good, a_preview_only_looks);
+	tcase_add_test(good, a_read_only_action_runs_verify_alone);
+	tcase_add_test(good, an_undo_record_that_is_not_durable_fails_the_step);
+	tcase_add_test(good, revert_puts_back_what_is_ours_and_tells_the_rest);
+	tcase_add_test(good, thousands_of_undo_records_arrive_in_few_lines);
+	tcase_add_test(good, a_secret_is_handed_over_whole);
+	tcase_add_test(good, a_cancelled_attempt_can_still_record_what_it_did);
+	tcase_add_test(good, logging_from_other_threads_keeps_every_line_whole);
+	tcase_add_test(good, many_attempts_at_once_all_end);
+	tcase_add_loop_test(bad, misbehaviour_fails_its_attempt_alone, 0, COUNT_OF(misbehaviour));
+	tcase_add_test(bad, one_that_hangs_is_killed_when_its_time_is_over);
+	tcase_add_test(bad, one_that_ignores_a_cancel_is_killed);
+	tcase_add_test(bad, verify_that_is_never_content_ends_with_the_deadline);
+	tcase_add_test(bad, a_flood_of_output_is_counted_and_dropped);
+	tcase_add_test(bad, a_flood_of_messages_is_dropped);
+	tcase_add_test(bad, what_an_attempt_leaves_in_its_group_is_killed);
+	tcase_add_test(bad, a_daemon_that_keeps_the_pipes_does_not_hold_up_the_end);
+	tcase_add_test(bad, an_attempt_has_no_descriptor_but_its_own_and_the_lock);
+	tcase_add_test(nest, the_runs_lock_is_held_until_the_last_attempt_is_gone);
+	tcase_add_test(nest, a_lost_nursery_takes_its_attempts_along);
+	tcase_add_test(nest, stopping_the_nursery_ends_what_runs);
+	tcase_add_loop_test(nest, an_unusable_plugin_is_one_clear_refusal, 0, COUNT_OF(unusable));
+	tcase_add_test(nest, a_plugin_that_hangs_while_loading_is_given_up);
+	tcase_add_test(nest, a_plugin_is_described_and_listed);
+	suite_add_tcase(suite, good);
+	suite_add_tcase(suite, bad);
+	suite_add_tcase(suite, nest);
+	return suite;
+}
+
+int
+main(void)
+{
+	SRunner *runner = srunner_create(make_suite());
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
