@@ -38,6 +38,18 @@ clock_format_utc(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
 	return buf;
 }
 
+int64_t
+clock_parse_utc(const char *text)
+{
+	struct tm tm = {0};
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	int ms, used = 0;
+
+	if (!end || sscanf(end, ".%3dZ%n", &ms, &used) != 1 || used != 5 || end[used])
+		return -1;
+	return (int64_t)timegm(&tm) * 1000 + ms;
+}
+
 const char *
 clock_format_duration(int64_t ms, char buf[CLOCK_TEXT_MAX])
 {

@@ -65,6 +65,15 @@ redact_release(struct redact *set)
 	*set = (struct redact)REDACT_INIT;
 }
 
+bool
+redact_found(const struct redact *set, const char *text, size_t len)
+{
+	for (size_t i = 0; i < set->len; i++)
+		if (memmem(text, len, set->value[i].buf, set->value[i].len))
+			return true;
+	return false;
+}
+
 static void
 redact_value(struct strbuf *sb, const struct strbuf *secret)
 {

@@ -28,6 +28,9 @@ int redact_add(struct redact *set, const void *value, size_t len);
 /* Wipes and frees all values. */
 void redact_release(struct redact *set);
 
+/* Whether any known value is in the len bytes of text. */
+bool redact_found(const struct redact *set, const char *text, size_t len);
+
 /* Replaces every known value in sb by REDACT_MARK. */
 void redact_text(const struct redact *set, struct strbuf *sb);
 

@@ -1,0 +1,519 @@
+#include "core/base/base.h"
+#include "core/engine/run_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- making -------------------------------------------------------------- */
+
+/* Approvals that a core.approve step wants. */
+static uint16_t
+needs_of(const struct step *step)
+{
+	json_t *params = json_parse(step->params, strlen(step->params), NULL);
+	int64_t n = json_int_or(params, "needs", 1);
+
+	json_decref(params);
+	return n > 0 && n < UINT16_MAX ? (uint16_t)n : 1;
+}
+
+static bool
+is_gate(const struct step *step)
+{
+	return step->builtin && !strcmp(step->action->name, "approve");
+}
+
+static bool
+is_instant(const struct graph *g, const struct step *step)
+{
+	return (step->builtin && !is_gate(step)) ||
+	       (g->mode == RESITE_REHEARSAL && step->rehearse == REHEARSE_SKIP);
+}
+
+static struct sched_step
+sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
+{
+	static const enum step_policy policies[] = {
+		[ON_FAILURE_ASK] = POLICY_ASK,
+		[ON_FAILURE_STOP] = POLICY_STOP,
+		[ON_FAILURE_CONTINUE] = POLICY_CONTINUE,
+	};
+	bool can_probe = step->readonly || step->action->has & SCHEMA_HAS_PROBE;
+
+	return (struct sched_step){
+		.flags = (is_instant(g, step) ? SCHED_INSTANT : is_gate(step) ? SCHED_GATE : 0) |
+			 (can_probe ? SCHED_CAN_PROBE : 0),
+		.attempts = (uint32_t)step->retry.attempts,
+		.backoff_ms = step->retry.backoff_ms,
+		.max_backoff_ms = step->retry.max_backoff_ms,
+		.timeout_ms = step->timeout_ms,
+		.weight_ms = weight_ms,
+		.after = step->after,
+		.n_after = step->n_after,
+		.limits = step->limits,
+		.n_limits = step->n_limits,
+		.needs = is_gate(step) ? needs_of(step) : 0,
+		.policy = policies[step->on_failure],
+	};
+}
+
+static struct sched *
+make_sched(const struct graph *g, const struct run_config *config)
+{
+	struct sched_step *steps = calloc(g->n_steps ? g->n_steps : 1, sizeof(*steps));
+	uint32_t *limits = calloc(g->n_limits ? g->n_limits : 1, sizeof(*limits));
+	struct sched *sched = NULL;
+
+	if (steps && limits) {
+		for (uint32_t i = 0; i < g->n_steps; i++)
+			steps[i] = sched_step_of(g, &g->steps[i],
+						 config->weight_ms ? config->weight_ms[i] : 1);
+		for (uint32_t i = 0; i < g->n_limits; i++)
+			limits[i] = g->limits[i].max;
+		sched = sched_new(&(struct sched_config){
+			.n_steps = g->n_steps,
+			.steps = steps,
+			.n_limits = (uint16_t)g->n_limits,
+			.limits = limits,
+			.jobs = config->jobs,
+		});
+	}
+	free(steps);
+	free(limits);
+	return sched;
+}
+
+static json_t *
+make_index(const struct graph *g)
+{
+	json_t *index = json_object();
+
+	for (uint32_t i = 0; index && i < g->n_steps; i++)
+		if (json_object_set_new_nocheck(index, g->steps[i].name, json_integer(i)) < 0) {
+			json_decref(index);
+			return NULL;
+		}
+	return index;
+}
+
+struct run_state *
+run_state_new(const struct graph *graph, const struct run_config *config)
+{
+	struct run_state *state = calloc(1, sizeof(*state));
+
+	if (!state)
+		return NULL;
+	state->graph = graph;
+	state->sched = make_sched(graph, config);
+	state->facts = calloc(graph->n_steps ? graph->n_steps : 1, sizeof(*state->facts));
+	state->index = make_index(graph);
+	if (state->sched && state->facts && state->index)
+		return state;
+	run_state_free(state);
+	return NULL;
+}
+
+static void
+facts_release(struct step_facts *f)
+{
+	free(f->now);
+	free(f->text);
+	free(f->checkpoint);
+	free(f->checkpoint_data);
+	json_decref(f->outputs);
+	json_decref(f->losses);
+}
+
+void
+run_state_free(struct run_state *state)
+{
+	if (!state)
+		return;
+	for (uint32_t i = 0; state->facts && i < state->graph->n_steps; i++)
+		facts_release(&state->facts[i]);
+	free(state->facts);
+	json_decref(state->index);
+	sched_free(state->sched);
+	free(state->outcome);
+	free(state);
+}
+
+/* --- applying ------------------------------------------------------------ */
+
+struct applying {
+	struct run_state *state;
+	const json_t *event;
+	const char *kind;
+	uint32_t step; /* SCHED_NONE when the event names none */
+	struct step_facts *facts;
+	int64_t time_ms;
+	struct error *err;
+};
+
+static int
+misfit(const struct applying *a, const char *how)
+{
+	const char *step = json_str_or(a->event, "step", NULL);
+
+	return error_set(a->err, E_CORRUPT, "event %s%s%s does not fit the run: %s", a->kind,
+			 step ? " of step " : "", step ? step : "", how);
+}
+
+/* Replaces *slot by a copy of text (NULL empties it). */
+static int
+keep(const struct applying *a, char **slot, const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		return error_set(a->err, E_NOMEM, "out of memory");
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
+static int
+apply_run_started(const struct applying *a)
+{
+	a->state->started_ms = a->time_ms;
+	return 0;
+}
+
+/* Every open attempt was lost with its orchestrator. */
+static int
+lose_open_attempts(const struct applying *a)
+{
+	const struct graph *g = a->state->graph;
+
+	for (uint32_t i = 0; i < g->n_steps; i++) {
+		struct step_facts *f = &a->state->facts[i];
+
+		if (sched_state(a->state->sched, i) != STEP_RUNNING)
+			continue;
+		f->in_doubt |= f->intent;
+		f->intent = false;
+		if (keep(a, &f->text, "resite was lost while an attempt was open: its outcome is "
+			 "unknown, and this action cannot probe; look for yourself, then say "
+			 "by-hand, skip or retry") < 0)
+			return E_NOMEM;
+	}
+	sched_lost(a->state->sched);
+	return 0;
+}
+
+static int
+apply_run_resumed(const struct applying *a)
+{
+	if (lose_open_attempts(a) < 0)
+		return E_NOMEM;
+	sched_continue(a->state->sched);
+	a->state->told_to_stop = false;
+	return 0;
+}
+
+static int
+apply_nothing(const struct applying *a)
+{
+	(void)a;
+	return 0;
+}
+
+static int
+apply_run_ended(const struct applying *a)
+{
+	a->state->ended = true;
+	return keep(a, &a->state->outcome, json_str_or(a->event, "outcome", "?"));
+}
+
+static int
+apply_attempt_started(const struct applying *a)
+{
+	struct sched *s = a->state->sched;
+	int64_t n = json_int_or(a->event, "attempt", 0);
+	bool taken = sched_state(s, a->step) == STEP_RUNNING && sched_attempts(s, a->step) == n;
+
+	if (!taken && !sched_started(s, a->step, (uint32_t)n))
+		return misfit(a, "the step was not ready for this attempt");
+	if (!a->facts->started_ms)
+		a->facts->started_ms = a->time_ms;
+	a->facts->intent = !strcmp(json_str_or(a->event, "intent", ""), "apply");
+	return 0;
+}
+
+static int
+apply_attempt_probed(const struct applying *a)
+{
+	json_t *losses = json_object_get(a->event, "losses");
+
+	a->facts->probed = json_bool_or(a->event, "told", false);
+	a->facts->in_doubt &= !a->facts->probed;
+	a->facts->intent |= !strcmp(json_str_or(a->event, "decision", ""), "apply");
+	a->facts->changes = (uint64_t)json_int_or(a->event, "changes", 0);
+	a->facts->total = (uint64_t)json_int_or(a->event, "total", 0);
+	json_decref(a->facts->losses);
+	a->facts->losses = json_incref(losses);
+	return keep(a, &a->facts->now, json_str_or(a->event, "now", ""));
+}
+
+static int
+apply_attempt_undo(const struct applying *a)
+{
+	a->facts->undo_records += json_array_size(json_object_get(a->event, "records"));
+	return 0;
+}
+
+static int
+apply_attempt_checkpoint(const struct applying *a)
+{
+	int rc = keep(a, &a->facts->checkpoint, json_str_or(a->event, "name", ""));
+
+	return rc < 0 ? rc :
+	       keep(a, &a->facts->checkpoint_data, json_str_or(a->event, "data", ""));
+}
+
+static int
+apply_attempt_output(const struct applying *a)
+{
+	json_t *value = json_object_get(a->event, "value");
+
+	if (!a->facts->outputs)
+		a->facts->outputs = json_object();
+	if (!a->facts->outputs ||
+	    json_object_set(a->facts->outputs, json_str_or(a->event, "name", ""), value) < 0)
+		return error_set(a->err, E_NOMEM, "out of memory");
+	return 0;
+}
+
+static int
+apply_attempt_ended(const struct applying *a)
+{
+	int outcome = sched_outcome_from_name(json_str_or(a->event, "outcome", ""));
+	const char *why = json_str_or(a->event, "why", "");
+	const char *text = json_str_or(a->event, "text", "");
+
+	if (outcome < 0)
+		return misfit(a, "its outcome is not known here");
+	if (!sched_ended(a->state->sched, a->step, (enum sched_outcome)outcome,
+			 json_int_or(a->event, "retry_after_ms", 0), a->time_ms))
+		return misfit(a, "no attempt was open");
+	a->facts->ended_ms = a->time_ms;
+	a->facts->in_doubt |= a->facts->intent && outcome == OUTCOME_UNKNOWN;
+	a->facts->intent = false;
+	return keep(a, &a->facts->text, outcome == OUTCOME_OK ? NULL : *text ? text : why);
+}
+
+static int
+apply_gate_opened(const struct applying *a)
+{
+	struct sched *s = a->state->sched;
+
+	if (sched_state(s, a->step) != STEP_GATE && !sched_gated(s, a->step))
+		return misfit(a, "the step was not ready");
+	a->facts->started_ms = a->time_ms;
+	return keep(a, &a->facts->now, json_str_or(a->event, "text", ""));
+}
+
+static int
+apply_step_passed(const struct applying *a)
+{
+	struct sched *s = a->state->sched;
+
+	if (sched_state(s, a->step) != STEP_DONE && !sched_passed(s, a->step))
+		return misfit(a, "the step was not ready");
+	a->facts->started_ms = a->facts->ended_ms = a->time_ms;
+	return 0;
+}
+
+static int
+apply_step_word(const struct applying *a)
+{
+	static const struct {
+		const char *kind;
+		bool (*say)(struct sched *, uint32_t);
+	} words[] = {
+		{"operator.approve", sched_approve},
+		{"operator.retry", sched_retry},
+		{"operator.skip", sched_skip},
+		{"operator.by-hand", sched_by_hand},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		if (strcmp(words[i].kind, a->kind))
+			continue;
+		if (!words[i].say(a->state->sched, a->step))
+			return misfit(a, step_state_name(sched_state(a->state->sched, a->step)));
+		a->facts->ended_ms = a->time_ms;
+		a->facts->in_doubt = false;
+		return 0;
+	}
+	return misfit(a, "no such word");
+}
+
+static int
+apply_stop(const struct applying *a)
+{
+	sched_stop(a->state->sched);
+	a->state->told_to_stop = true;
+	return 0;
+}
+
+static int
+apply_continue(const struct applying *a)
+{
+	sched_continue(a->state->sched);
+	a->state->told_to_stop = false;
+	return 0;
+}
+
+static const struct {
+	const char *kind;
+	bool of_step;
+	int (*apply)(const struct applying *);
+} kinds[] = {
+	{"attempt.started", true, apply_attempt_started},
+	{"attempt.ended", true, apply_attempt_ended},
+	{"attempt.probed", true, apply_attempt_probed},
+	{"attempt.undo", true, apply_attempt_undo},
+	{"attempt.checkpoint", true, apply_attempt_checkpoint},
+	{"attempt.output", true, apply_attempt_output},
+	{"gate.opened", true, apply_gate_opened},
+	{"step.passed", true, apply_step_passed},
+	{"operator.approve", true, apply_step_word},
+	{"operator.retry", true, apply_step_word},
+	{"operator.skip", true, apply_step_word},
+	{"operator.by-hand", true, apply_step_word},
+	{"operator.stop", false, apply_stop},
+	{"operator.continue", false, apply_continue},
+	{"run.started", false, apply_run_started},
+	{"run.resumed", false, apply_run_resumed},
+	{"run.paused", false, apply_nothing},
+	{"run.stopped", false, apply_nothing},
+	{"run.ended", false, apply_run_ended},
+};
+
+/* Finds the step that the event names. */
+static int
+find_step(struct applying *a)
+{
+	const char *name = json_str_or(a->event, "step", NULL);
+	const json_t *number = name ? json_object_get(a->state->index, name) : NULL;
+
+	if (!number)
+		return misfit(a, "the plan has no such step");
+	a->step = (uint32_t)json_integer_value(number);
+	a->facts = &a->state->facts[a->step];
+	return 0;
+}
+
+int
+run_state_apply(struct run_state *state, const json_t *event, int64_t time_ms, struct error *err)
+{
+	struct applying a = {.state = state,
+			     .event = event,
+			     .kind = json_str_or(event, "kind", "?"),
+			     .step = SCHED_NONE,
+			     .time_ms = time_ms,
+			     .err = err};
+
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		int rc;
+
+		if (strcmp(kinds[i].kind, a.kind))
+			continue;
+		sched_time(state->sched, time_ms);
+		rc = kinds[i].of_step ? find_step(&a) : 0;
+		if (rc == 0)
+			rc = kinds[i].apply(&a);
+		if (rc == 0 && time_ms > state->last_ms)
+			state->last_ms = time_ms;
+		return rc;
+	}
+	return error_set(err, E_CORRUPT, "event kind '%s' is not known here: the journal is of a "
+			 "newer resite", a.kind);
+}
+
+#define STATE_BIT(state) (1u << (state))
+
+/* In which states of a step each word makes sense. */
+static const struct {
+	const char *kind;
+	unsigned states; /* STATE_BITs; 0: it is said to the run */
+} word_states[] = {
+	{"operator.approve", STATE_BIT(STEP_GATE)},
+	{"operator.retry", STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF)},
+	{"operator.skip", STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF) | STATE_BIT(STEP_READY) |
+			  STATE_BIT(STEP_GATE)},
+	{"operator.by-hand", STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF) |
+			     STATE_BIT(STEP_READY) | STATE_BIT(STEP_GATE)},
+	{"operator.stop", 0},
+	{"operator.continue", 0},
+};
+
+static int
+allows_step(const struct run_state *state, const json_t *word, unsigned states,
+	    struct error *err)
+{
+	const char *verb = strchr(json_str_or(word, "kind", "."), '.') + 1;
+	const char *name = json_str_or(word, "step", "");
+	const json_t *number = json_object_get(state->index, name);
+	enum step_state now;
+
+	if (!number)
+		return error_set(err, E_NOTFOUND, "the run has no step '%s'", name);
+	now = sched_state(state->sched, (uint32_t)json_integer_value(number));
+	if (!(states & STATE_BIT(now)))
+		return error_set(err, E_REFUSED, "%s does not apply: step %s is %s", verb, name,
+				 step_state_name(now));
+	return 0;
+}
+
+int
+run_state_allows(const struct run_state *state, const json_t *word, struct error *err)
+{
+	const char *kind = json_str_or(word, "kind", "");
+
+	if (state->ended)
+		return error_set(err, E_REFUSED, "the run has ended (%s)", state->outcome);
+	for (size_t i = 0; i < COUNT_OF(word_states); i++) {
+		if (strcmp(word_states[i].kind, kind))
+			continue;
+		return word_states[i].states ?
+			       allows_step(state, word, word_states[i].states, err) : 0;
+	}
+	return error_set(err, E_INVALID, "'%s' is no word for a run", kind);
+}
+
+const char *
+run_state_output(void *ctx, uint32_t step, const char *name)
+{
+	const struct run_state *state = ctx;
+
+	return json_str_or(state->facts[step].outputs, name, NULL);
+}
+
+json_t *
+event_new(const char *kind, const char *step)
+{
+	return step ? json_pack("{s:s, s:s}", "kind", kind, "step", step) :
+		      json_pack("{s:s}", "kind", kind);
+}
+
+bool
+expect_allows(const struct step *step, uint64_t changes, uint64_t total, char why[ERROR_MAX])
+{
+	if (step->expect_max >= 0 && changes > (uint64_t)step->expect_max) {
+		snprintf(why, ERROR_MAX, "%" PRIu64 " changes, but the plan expects at most "
+			 "%" PRId64 " (expect.max): nothing was changed", changes,
+			 step->expect_max);
+		return false;
+	}
+	if (step->expect_percent >= 0 && total &&
+	    changes * 100 > total * (uint64_t)step->expect_percent) {
+		snprintf(why, ERROR_MAX, "%" PRIu64 " of %" PRIu64 " objects would change, but the "
+			 "plan expects at most %d %% (expect.percent): nothing was changed",
+			 changes, total, (int)step->expect_percent);
+		return false;
+	}
+	return true;
+}

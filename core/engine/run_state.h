@@ -1,0 +1,96 @@
+/* run_state.h -- the state of a run: the fold of its events.
+ *
+ * One function, run_state_apply, takes an event and moves the state on.  A live
+ * run applies each event as it writes it; resume, status and report apply the
+ * journal's.  So what is shown is always what the journal says, and the
+ * scheduler inside is the very one that took the decisions.
+ *
+ * Events (members beside seq, time, prev; see core/store/journal.h):
+ *	run.started      {actor, format, run, plan, runbook, from, to, mode, only, jobs,
+ *	                  text, version, host, pid}
+ *	run.resumed      {actor, host, pid}: open attempts are unknown from here on
+ *	run.paused, run.stopped  {why}
+ *	run.ended        {outcome: "done" | "failed"}
+ *	attempt.started  {step, attempt, intent: "probe" | "apply" | "read"}
+ *	attempt.probed   {step, attempt, told, now, fingerprint, changes, total, losses,
+ *	                  decision: "apply" | "converged" | "refused" | "look"}; "apply" is
+ *	                  the durable intent
+ *	attempt.undo     {step, attempt, records: [{version, by_hand, kv}]}
+ *	attempt.checkpoint {step, attempt, name, data}
+ *	attempt.output   {step, attempt, name, value}
+ *	attempt.ended    {step, attempt, outcome, phase, param, text, why, retry_after_ms,
+ *	                  maxrss_kb, cpu_us}
+ *	gate.opened      {step, text}
+ *	step.passed      {step}
+ *	operator.approve, .retry, .skip, .by-hand  {actor, step, reason}
+ *	operator.stop, .continue                   {actor, reason}
+ */
+#ifndef CORE_ENGINE_RUN_STATE_H
+#define CORE_ENGINE_RUN_STATE_H
+
+#include "core/base/json.h"
+#include "core/engine/sched.h"
+#include "core/plan/graph.h"
+
+#define JOURNAL_FORMAT 1
+
+/* What the events said of one step, beyond its place in the schedule. */
+struct step_facts {
+	int64_t started_ms;      /* of the first attempt or gate; 0: not yet */
+	int64_t ended_ms;        /* when it was settled or failed last; 0: not yet */
+	char *now;               /* the last probe's line, or NULL */
+	uint64_t changes, total; /* the last probe's count */
+	bool probed;             /* changes and total are known */
+	char *text;              /* why it failed last, for people; NULL: it did not */
+	bool intent;             /* the open attempt was allowed to apply */
+	bool in_doubt;           /* an attempt with intent ended unknown, and no probe has
+				  * told since */
+	uint64_t undo_records;   /* written so far */
+	json_t *outputs;         /* name -> string, or NULL */
+	char *checkpoint, *checkpoint_data; /* the last one, or NULL */
+	json_t *losses;          /* array of sentences, or NULL */
+};
+
+struct run_state {
+	const struct graph *graph; /* borrowed */
+	struct sched *sched;
+	struct step_facts *facts;  /* one for each step */
+	json_t *index;             /* step name -> number */
+	int64_t started_ms;        /* time of run.started */
+	int64_t last_ms;           /* time of the last event */
+	bool ended;                /* run.ended was seen */
+	bool told_to_stop;         /* a person said stop, and nobody continue since */
+	char *outcome;             /* of run.ended, or NULL */
+};
+
+struct run_config {
+	uint32_t jobs;             /* attempts open at once */
+	const int64_t *weight_ms;  /* expected duration of each step; NULL: all alike */
+};
+
+/* NULL without memory.  graph is borrowed and must outlive the state. */
+struct run_state *run_state_new(const struct graph *graph, const struct run_config *config);
+void run_state_free(struct run_state *state);
+
+/* Moves the state on by one event.  A command that was already taken with
+ * sched_next is recognised.  E_CORRUPT: the event does not fit the state (err
+ * says how); E_NOMEM. */
+int run_state_apply(struct run_state *state, const json_t *event, int64_t time_ms,
+		    struct error *err);
+
+/* Whether an operator's word (an event operator.*) applies now.  E_REFUSED: err says
+ * in the step's own terms why not; E_NOTFOUND: no such step. */
+int run_state_allows(const struct run_state *state, const json_t *word, struct error *err);
+
+/* For graph_step_params; ctx is the run_state. */
+const char *run_state_output(void *ctx, uint32_t step, const char *name);
+
+/* The bare event {"kind":kind, "step":…}; step may be NULL.  NULL without memory. */
+json_t *event_new(const char *kind, const char *step);
+
+/* Whether a step may apply this many changes; if not, why says which bound of its
+ * `expect` is passed. */
+bool expect_allows(const struct step *step, uint64_t changes, uint64_t total,
+		   char why[ERROR_MAX]);
+
+#endif

@@ -1,0 +1,709 @@
+#include "core/base/base.h"
+#include "core/engine/heap.h"
+#include "core/engine/sched.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct node {
+	uint32_t blockers;     /* dependencies not done yet */
+	uint32_t first_out;    /* its dependents: out[first_out .. next node's] */
+	uint32_t first_limit;  /* its limits: limit_of[first_limit .. next node's] */
+	uint32_t attempts;     /* opened so far */
+	uint32_t tries;        /* of those, counted against max_attempts */
+	uint32_t max_attempts; /* tries allowed before a person is asked */
+	uint16_t needs;        /* approvals still wanted */
+	uint8_t state;         /* enum step_state */
+	uint8_t flags;         /* enum sched_step_flags */
+	uint8_t policy;        /* enum step_policy */
+	uint16_t waits_for;    /* READY: the limit in whose list it is, or NO_LIMIT */
+	int64_t backoff_ms, max_backoff_ms, timeout_ms;
+};
+
+#define NO_LIMIT UINT16_MAX
+
+struct limit {
+	uint32_t max;        /* how many at once */
+	uint32_t used;       /* now */
+	struct heap waiting; /* steps that are ready but for this limit */
+};
+
+struct sched {
+	uint32_t n_steps;
+	struct node *node;      /* n_steps + 1: the last one ends the ranges */
+	uint32_t *out;          /* dependents of all steps, one after the other */
+	uint16_t *limit_of;     /* limits of all steps, one after the other */
+	int64_t *path_ms;       /* longest path from each step; the heaps' key */
+	int64_t *wake_key;      /* minus the time when a BACKOFF step wakes */
+	struct limit *limit;
+	uint16_t n_limits;
+	struct heap ready;      /* READY steps that no limit holds back */
+	struct heap sleeping;   /* BACKOFF steps, soonest first */
+	uint32_t jobs, running; /* attempts allowed and open */
+	uint32_t count[STEP_FAILED + 1];
+	int64_t deadline_ms, now_ms;
+	bool stopping;          /* start nothing more */
+	size_t bytes;           /* allocated in all */
+};
+
+static void *
+take(struct sched *s, size_t n, size_t size)
+{
+	s->bytes += n * size;
+	return calloc(n ? n : 1, size);
+}
+
+/* --- building ------------------------------------------------------------ */
+
+static bool
+allocate(struct sched *s, const struct sched_config *c)
+{
+	size_t n_edges = 0, n_limits = 0;
+
+	for (uint32_t i = 0; i < c->n_steps; i++) {
+		n_edges += c->steps[i].n_after;
+		n_limits += c->steps[i].n_limits;
+	}
+	s->node = take(s, c->n_steps + 1, sizeof(*s->node));
+	s->out = take(s, n_edges, sizeof(*s->out));
+	s->limit_of = take(s, n_limits, sizeof(*s->limit_of));
+	s->path_ms = take(s, c->n_steps, sizeof(*s->path_ms));
+	s->wake_key = take(s, c->n_steps, sizeof(*s->wake_key));
+	s->limit = take(s, c->n_limits, sizeof(*s->limit));
+	s->ready = (struct heap){take(s, c->n_steps, sizeof(uint32_t)), 0, s->path_ms};
+	s->sleeping = (struct heap){take(s, c->n_steps, sizeof(uint32_t)), 0, s->wake_key};
+	return s->node && s->out && s->limit_of && s->path_ms && s->wake_key && s->limit &&
+	       s->ready.item && s->sleeping.item;
+}
+
+static void
+copy_steps(struct sched *s, const struct sched_config *c)
+{
+	uint32_t limits = 0;
+
+	for (uint32_t i = 0; i < c->n_steps; i++) {
+		const struct sched_step *from = &c->steps[i];
+		struct node *n = &s->node[i];
+
+		n->blockers = from->n_after;
+		n->max_attempts = from->attempts ? from->attempts : 1;
+		n->needs = from->needs ? from->needs : 1;
+		n->flags = (uint8_t)from->flags;
+		n->policy = (uint8_t)from->policy;
+		n->waits_for = NO_LIMIT;
+		n->backoff_ms = from->backoff_ms;
+		n->max_backoff_ms = from->max_backoff_ms;
+		n->timeout_ms = from->timeout_ms;
+		n->first_limit = limits;
+		for (uint32_t k = 0; k < from->n_limits; k++)
+			s->limit_of[limits++] = (uint16_t)from->limits[k];
+	}
+	s->node[c->n_steps].first_limit = limits;
+}
+
+/* Turns "after" lists into dependents: count, sum up, fill. */
+static void
+link_dependents(struct sched *s, const struct sched_config *c)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < c->n_steps; i++)
+		for (uint32_t k = 0; k < c->steps[i].n_after; k++)
+			s->node[c->steps[i].after[k]].first_out++;
+	for (uint32_t i = 0; i <= c->n_steps; i++) {
+		uint32_t n = s->node[i].first_out;
+
+		s->node[i].first_out = sum;
+		sum += n;
+	}
+	for (uint32_t i = c->n_steps; i-- > 0;)
+		for (uint32_t k = 0; k < c->steps[i].n_after; k++)
+			s->out[s->node[c->steps[i].after[k]].first_out++] = i;
+	/* Filling moved each start to its end, which is the next one's start. */
+	for (uint32_t i = c->n_steps; i > 0; i--)
+		s->node[i].first_out = s->node[i - 1].first_out;
+	s->node[0].first_out = 0;
+}
+
+/* Topological order by counting; false when a cycle keeps some step out. */
+static bool
+topological(const struct sched *s, uint32_t *order)
+{
+	uint32_t done = 0, len = 0;
+	uint32_t *left = calloc(s->n_steps ? s->n_steps : 1, sizeof(*left));
+
+	if (!left)
+		return false;
+	for (uint32_t i = 0; i < s->n_steps; i++) {
+		left[i] = s->node[i].blockers;
+		if (!left[i])
+			order[len++] = i;
+	}
+	for (; done < len; done++)
+		for (uint32_t e = s->node[order[done]].first_out;
+		     e < s->node[order[done] + 1].first_out; e++)
+			if (--left[s->out[e]] == 0)
+				order[len++] = s->out[e];
+	free(left);
+	return len == s->n_steps;
+}
+
+static bool
+find_paths(struct sched *s, const struct sched_config *c)
+{
+	uint32_t *order = calloc(s->n_steps ? s->n_steps : 1, sizeof(*order));
+	bool ok = order && topological(s, order);
+
+	for (uint32_t k = s->n_steps; ok && k-- > 0;) {
+		uint32_t i = order[k];
+		int64_t longest = 0;
+
+		for (uint32_t e = s->node[i].first_out; e < s->node[i + 1].first_out; e++)
+			if (s->path_ms[s->out[e]] > longest)
+				longest = s->path_ms[s->out[e]];
+		s->path_ms[i] = longest + (c->steps[i].weight_ms > 0 ? c->steps[i].weight_ms : 1);
+	}
+	free(order);
+	return ok;
+}
+
+/* Each limit's waiting list has room for the steps that name it. */
+static bool
+make_limits(struct sched *s, const struct sched_config *c)
+{
+	uint32_t *named = calloc(c->n_limits ? c->n_limits : 1, sizeof(*named));
+	bool ok = named != NULL;
+
+	s->n_limits = c->n_limits;
+	for (uint32_t k = 0; ok && k < s->node[s->n_steps].first_limit; k++)
+		named[s->limit_of[k]]++;
+	for (uint16_t i = 0; ok && i < c->n_limits; i++) {
+		s->limit[i].max = c->limits[i];
+		s->limit[i].waiting.key = s->path_ms;
+		s->limit[i].waiting.item = take(s, named[i], sizeof(uint32_t));
+		ok = s->limit[i].waiting.item != NULL;
+	}
+	free(named);
+	return ok;
+}
+
+static void
+set_state(struct sched *s, uint32_t step, enum step_state state)
+{
+	s->count[s->node[step].state]--;
+	s->node[step].state = (uint8_t)state;
+	s->count[state]++;
+}
+
+static void
+make_ready(struct sched *s, uint32_t step)
+{
+	set_state(s, step, STEP_READY);
+	s->node[step].waits_for = NO_LIMIT;
+	heap_push(&s->ready, step);
+}
+
+struct sched *
+sched_new(const struct sched_config *config)
+{
+	struct sched *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->bytes = sizeof(*s);
+	s->n_steps = config->n_steps;
+	s->jobs = config->jobs ? config->jobs : 1;
+	s->deadline_ms = config->deadline_ms;
+	if (!allocate(s, config))
+		goto fail;
+	copy_steps(s, config);
+	link_dependents(s, config);
+	if (!find_paths(s, config) || !make_limits(s, config))
+		goto fail;
+	s->count[STEP_WAITING] = s->n_steps;
+	for (uint32_t i = 0; i < s->n_steps; i++)
+		if (!s->node[i].blockers)
+			make_ready(s, i);
+	return s;
+fail:
+	sched_free(s);
+	return NULL;
+}
+
+void
+sched_free(struct sched *s)
+{
+	if (!s)
+		return;
+	for (uint16_t i = 0; i < s->n_limits; i++)
+		free(s->limit[i].waiting.item);
+	free(s->node);
+	free(s->out);
+	free(s->limit_of);
+	free(s->path_ms);
+	free(s->wake_key);
+	free(s->limit);
+	free(s->ready.item);
+	free(s->sleeping.item);
+	free(s);
+}
+
+/* --- limits -------------------------------------------------------------- */
+
+/* Takes all limits of step, or none and files it under the first that is full. */
+static bool
+take_limits(struct sched *s, uint32_t step)
+{
+	uint32_t first = s->node[step].first_limit, end = s->node[step + 1].first_limit;
+
+	for (uint32_t k = first; k < end; k++) {
+		struct limit *l = &s->limit[s->limit_of[k]];
+
+		if (l->used < l->max)
+			continue;
+		s->node[step].waits_for = s->limit_of[k];
+		heap_push(&l->waiting, step);
+		return false;
+	}
+	for (uint32_t k = first; k < end; k++)
+		s->limit[s->limit_of[k]].used++;
+	return true;
+}
+
+static void
+give_limits(struct sched *s, uint32_t step)
+{
+	for (uint32_t k = s->node[step].first_limit; k < s->node[step + 1].first_limit; k++) {
+		struct limit *l = &s->limit[s->limit_of[k]];
+
+		l->used--;
+		if (l->waiting.len) {
+			uint32_t next = heap_pop(&l->waiting);
+
+			s->node[next].waits_for = NO_LIMIT;
+			heap_push(&s->ready, next);
+		}
+	}
+}
+
+/* A READY step leaves the list it is in. */
+static void
+unlist(struct sched *s, uint32_t step)
+{
+	uint16_t limit = s->node[step].waits_for;
+
+	if (limit == NO_LIMIT)
+		heap_remove(&s->ready, step);
+	else
+		heap_remove(&s->limit[limit].waiting, step);
+	s->node[step].waits_for = NO_LIMIT;
+}
+
+/* step was woken for a place that it does not take: the next one may try. */
+static void
+pass_on(struct sched *s, uint32_t step)
+{
+	for (uint32_t k = s->node[step].first_limit; k < s->node[step + 1].first_limit; k++) {
+		struct limit *l = &s->limit[s->limit_of[k]];
+
+		if (l->waiting.len && l->used < l->max) {
+			uint32_t next = heap_pop(&l->waiting);
+
+			s->node[next].waits_for = NO_LIMIT;
+			heap_push(&s->ready, next);
+		}
+	}
+}
+
+/* --- the way of a step --------------------------------------------------- */
+
+/* step will not block its dependents any more. */
+static void
+settle(struct sched *s, uint32_t step, enum step_state state)
+{
+	set_state(s, step, state);
+	for (uint32_t e = s->node[step].first_out; e < s->node[step + 1].first_out; e++)
+		if (--s->node[s->out[e]].blockers == 0)
+			make_ready(s, s->out[e]);
+}
+
+static void
+give_up(struct sched *s, uint32_t step)
+{
+	switch (s->node[step].policy) {
+	case POLICY_CONTINUE:
+		settle(s, step, STEP_FAILED);
+		return;
+	case POLICY_STOP:
+		s->stopping = true;
+		break;
+	}
+	set_state(s, step, STEP_ASK);
+}
+
+static int64_t
+backoff(const struct node *n, int64_t retry_after_ms)
+{
+	int64_t ms = n->backoff_ms;
+
+	for (uint32_t i = 1; i < n->tries && ms < INT64_MAX / 4; i++)
+		ms *= 2;
+	if (n->max_backoff_ms && ms > n->max_backoff_ms)
+		ms = n->max_backoff_ms;
+	return ms > retry_after_ms ? ms : retry_after_ms;
+}
+
+static void
+try_again(struct sched *s, uint32_t step, int64_t wait_ms, int64_t now_ms)
+{
+	if (wait_ms <= 0) {
+		make_ready(s, step);
+		return;
+	}
+	set_state(s, step, STEP_BACKOFF);
+	s->wake_key[step] = -(now_ms + wait_ms);
+	heap_push(&s->sleeping, step);
+}
+
+void
+sched_time(struct sched *s, int64_t now_ms)
+{
+	if (now_ms > s->now_ms)
+		s->now_ms = now_ms;
+	while (s->sleeping.len && -s->wake_key[s->sleeping.item[0]] <= s->now_ms)
+		make_ready(s, heap_pop(&s->sleeping));
+}
+
+int64_t
+sched_wake_ms(const struct sched *s)
+{
+	return s->sleeping.len && !s->stopping ? -s->wake_key[s->sleeping.item[0]] : INT64_MAX;
+}
+
+static int64_t
+attempt_timeout(const struct sched *s, uint32_t step)
+{
+	int64_t own = s->node[step].timeout_ms, left;
+
+	if (!s->deadline_ms)
+		return own;
+	left = s->deadline_ms > s->now_ms ? s->deadline_ms - s->now_ms : 1;
+	return own && own < left ? own : left;
+}
+
+static void
+open_attempt(struct sched *s, uint32_t step)
+{
+	set_state(s, step, STEP_RUNNING);
+	s->running++;
+	s->node[step].attempts++;
+	s->node[step].tries++;
+}
+
+bool
+sched_next(struct sched *s, struct sched_command *ret)
+{
+	while (s->ready.len && !s->stopping) {
+		uint32_t step = s->ready.item[0], flags = s->node[step].flags;
+
+		if (!(flags & (SCHED_GATE | SCHED_INSTANT)) && s->running >= s->jobs)
+			return false;
+		heap_pop(&s->ready);
+		*ret = (struct sched_command){.step = step};
+		if (flags & SCHED_GATE) {
+			ret->kind = COMMAND_GATE;
+			set_state(s, step, STEP_GATE);
+			return true;
+		}
+		if (flags & SCHED_INSTANT) {
+			ret->kind = COMMAND_PASS;
+			settle(s, step, STEP_DONE);
+			return true;
+		}
+		if (!take_limits(s, step)) {
+			pass_on(s, step);
+			continue;
+		}
+		open_attempt(s, step);
+		ret->kind = COMMAND_START;
+		ret->attempt = s->node[step].attempts;
+		ret->timeout_ms = attempt_timeout(s, step);
+		return true;
+	}
+	return false;
+}
+
+bool
+sched_started(struct sched *s, uint32_t step, uint32_t attempt)
+{
+	struct node *n = &s->node[step];
+
+	/* The journal says that it started, so its backoff was over. */
+	if (n->state == STEP_BACKOFF) {
+		heap_remove(&s->sleeping, step);
+		make_ready(s, step);
+	}
+	if (n->state != STEP_READY || n->flags & (SCHED_GATE | SCHED_INSTANT) ||
+	    attempt != n->attempts + 1)
+		return false;
+	unlist(s, step);
+	if (!take_limits(s, step)) {
+		/* Only a plan with other limits could have started it. */
+		unlist(s, step);
+		heap_push(&s->ready, step);
+		return false;
+	}
+	open_attempt(s, step);
+	return true;
+}
+
+bool
+sched_gated(struct sched *s, uint32_t step)
+{
+	if (s->node[step].state != STEP_READY || !(s->node[step].flags & SCHED_GATE))
+		return false;
+	unlist(s, step);
+	set_state(s, step, STEP_GATE);
+	return true;
+}
+
+bool
+sched_passed(struct sched *s, uint32_t step)
+{
+	if (s->node[step].state != STEP_READY || !(s->node[step].flags & SCHED_INSTANT))
+		return false;
+	unlist(s, step);
+	settle(s, step, STEP_DONE);
+	return true;
+}
+
+static void
+close_attempt(struct sched *s, uint32_t step)
+{
+	s->running--;
+	give_limits(s, step);
+}
+
+bool
+sched_ended(struct sched *s, uint32_t step, enum sched_outcome outcome, int64_t retry_after_ms,
+	    int64_t now_ms)
+{
+	struct node *n = &s->node[step];
+
+	if (n->state != STEP_RUNNING)
+		return false;
+	if (now_ms > s->now_ms)
+		s->now_ms = now_ms;
+	close_attempt(s, step);
+	switch (outcome) {
+	case OUTCOME_OK:
+		settle(s, step, STEP_DONE);
+		return true;
+	case OUTCOME_CANCELLED:
+		n->tries--;
+		make_ready(s, step);
+		return true;
+	case OUTCOME_UNKNOWN:
+		if (!(n->flags & SCHED_CAN_PROBE))
+			break;
+		/* fall through */
+	case OUTCOME_TRANSIENT:
+	case OUTCOME_CONFLICT:
+		if (n->tries >= n->max_attempts)
+			break;
+		try_again(s, step, backoff(n, retry_after_ms), s->now_ms);
+		return true;
+	case OUTCOME_REFUSED:
+	case OUTCOME_INVALID:
+	case OUTCOME_BUG:
+		break;
+	}
+	give_up(s, step);
+	return true;
+}
+
+void
+sched_lost(struct sched *s)
+{
+	for (uint32_t i = 0; i < s->n_steps; i++) {
+		struct node *n = &s->node[i];
+
+		if (n->state != STEP_RUNNING)
+			continue;
+		close_attempt(s, i);
+		n->tries--;
+		if (n->flags & SCHED_CAN_PROBE)
+			make_ready(s, i);
+		else
+			set_state(s, i, STEP_ASK);
+	}
+}
+
+/* --- operators ----------------------------------------------------------- */
+
+bool
+sched_approve(struct sched *s, uint32_t step)
+{
+	struct node *n = &s->node[step];
+
+	if (n->state != STEP_GATE)
+		return false;
+	if (--n->needs == 0)
+		settle(s, step, STEP_DONE);
+	return true;
+}
+
+bool
+sched_retry(struct sched *s, uint32_t step)
+{
+	struct node *n = &s->node[step];
+
+	if (n->state == STEP_BACKOFF)
+		heap_remove(&s->sleeping, step);
+	else if (n->state != STEP_ASK)
+		return false;
+	n->tries = 0;
+	make_ready(s, step);
+	return true;
+}
+
+/* A step that is not running and not settled yet is settled by a person. */
+static bool
+settle_by_word(struct sched *s, uint32_t step, enum step_state state)
+{
+	switch (s->node[step].state) {
+	case STEP_READY:
+		unlist(s, step);
+		pass_on(s, step);
+		break;
+	case STEP_BACKOFF:
+		heap_remove(&s->sleeping, step);
+		break;
+	case STEP_ASK:
+	case STEP_GATE:
+		break;
+	default:
+		return false;
+	}
+	settle(s, step, state);
+	return true;
+}
+
+bool
+sched_skip(struct sched *s, uint32_t step)
+{
+	return settle_by_word(s, step, STEP_SKIPPED);
+}
+
+bool
+sched_by_hand(struct sched *s, uint32_t step)
+{
+	return settle_by_word(s, step, STEP_BY_HAND);
+}
+
+void
+sched_stop(struct sched *s)
+{
+	s->stopping = true;
+}
+
+void
+sched_continue(struct sched *s)
+{
+	s->stopping = false;
+}
+
+/* --- questions ----------------------------------------------------------- */
+
+enum step_state
+sched_state(const struct sched *s, uint32_t step)
+{
+	return (enum step_state)s->node[step].state;
+}
+
+uint32_t
+sched_attempts(const struct sched *s, uint32_t step)
+{
+	return s->node[step].attempts;
+}
+
+uint32_t
+sched_approvals(const struct sched *s, uint32_t step)
+{
+	return s->node[step].state == STEP_GATE ? s->node[step].needs : 0;
+}
+
+int64_t
+sched_path_ms(const struct sched *s, uint32_t step)
+{
+	return s->path_ms[step];
+}
+
+enum sched_phase
+sched_phase(const struct sched *s)
+{
+	uint32_t settled = s->count[STEP_DONE] + s->count[STEP_SKIPPED] +
+			   s->count[STEP_BY_HAND] + s->count[STEP_FAILED];
+
+	if (settled == s->n_steps)
+		return RUN_DONE;
+	if (s->running)
+		return RUN_ACTIVE;
+	if (s->stopping)
+		return RUN_STOPPED;
+	return s->count[STEP_READY] || s->count[STEP_BACKOFF] ? RUN_ACTIVE : RUN_PAUSED;
+}
+
+bool
+sched_stopping(const struct sched *s)
+{
+	return s->stopping;
+}
+
+uint32_t
+sched_count(const struct sched *s, enum step_state state)
+{
+	return s->count[state];
+}
+
+size_t
+sched_bytes(const struct sched *s)
+{
+	return s->bytes;
+}
+
+const char *
+step_state_name(enum step_state state)
+{
+	static const char *const names[] = {
+		[STEP_WAITING] = "waiting", [STEP_READY] = "ready",
+		[STEP_RUNNING] = "running", [STEP_BACKOFF] = "backoff",
+		[STEP_GATE] = "gate",       [STEP_ASK] = "failed",
+		[STEP_DONE] = "done",       [STEP_SKIPPED] = "skipped",
+		[STEP_BY_HAND] = "by-hand", [STEP_FAILED] = "failed, passed",
+	};
+
+	return names[state];
+}
+
+static const char *const outcome_names[] = {
+	[OUTCOME_OK] = "ok",           [OUTCOME_TRANSIENT] = "transient",
+	[OUTCOME_CONFLICT] = "conflict", [OUTCOME_REFUSED] = "refused",
+	[OUTCOME_INVALID] = "invalid", [OUTCOME_BUG] = "bug",
+	[OUTCOME_CANCELLED] = "cancelled", [OUTCOME_UNKNOWN] = "unknown",
+};
+
+const char *
+sched_outcome_name(enum sched_outcome outcome)
+{
+	return outcome_names[outcome];
+}
+
+int
+sched_outcome_from_name(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(outcome_names); i++)
+		if (!strcmp(outcome_names[i], name))
+			return (int)i;
+	return -1;
+}

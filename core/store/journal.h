@@ -1,0 +1,60 @@
+/* journal.h -- one run's events, numbered, timed and chained.
+ *
+ * An event is one JSON object.  The journal adds to what the caller made:
+ *	seq   its number, from 1
+ *	time  wall time, RFC 3339, UTC, milliseconds
+ *	prev  SHA-256 (FIPS 180-4, hex) of the whole text of the event before,
+ *	      64 zeros for the first
+ * so that any change of a stored event breaks the chain after it.
+ *
+ * journal_add collects; nothing is durable until journal_flush says so: the
+ * events of one turn of the loop cost one commit together.
+ */
+#ifndef CORE_STORE_JOURNAL_H
+#define CORE_STORE_JOURNAL_H
+
+#include "core/base/json.h"
+#include "core/base/redact.h"
+#include "core/store/store.h"
+
+#define JOURNAL_HASH_MAX 65
+
+struct journal;
+
+/* A journal that will append to run after event last_seq, whose text had the
+ * hash last_hash (NULL for a new run).  store and secrets are borrowed;
+ * secrets (may be NULL) are taken out of every event.  NULL without memory. */
+struct journal *journal_new(struct store *store, const char *run, int64_t last_seq,
+			    const char *last_hash, const struct redact *secrets);
+void journal_free(struct journal *journal);
+
+/* Adds seq, time_ms and prev to event and queues its text.  The reference to
+ * event stays the caller's; its members are read now.  E_NOMEM. */
+int journal_add(struct journal *journal, int64_t time_ms, const json_t *event,
+		struct error *err);
+
+/* Makes all queued events durable, in one commit.  On failure they stay
+ * queued, and the caller must act on none of them.  Codes as store_append. */
+int journal_flush(struct journal *journal, struct error *err);
+
+/* Events queued and not yet durable. */
+size_t journal_pending(const struct journal *journal);
+int64_t journal_last_seq(const struct journal *journal);
+
+/* Called for each event in order; event is borrowed. */
+typedef int journal_event_fn(void *ctx, int64_t seq, const json_t *event, struct error *err);
+
+struct journal_end {
+	int64_t last_seq;                  /* of the last event read */
+	char last_hash[JOURNAL_HASH_MAX];  /* of its text */
+};
+
+/* Reads a run and checks the chain as it goes.  E_CORRUPT names the first bad
+ * event; the events before it have been given to fn. */
+int journal_read(struct store *store, const char *run, journal_event_fn *fn, void *ctx,
+		 struct journal_end *ret_end, struct error *err);
+
+/* The hex SHA-256 of len bytes. */
+void journal_hash(const char *text, size_t len, char ret_hex[JOURNAL_HASH_MAX]);
+
+#endif
