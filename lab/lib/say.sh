@@ -15,7 +15,8 @@ now_ms() {
 	echo $((${t/./} / 1000))
 }
 
-# program:Debian package; all that are missing are named at once.
+# program:Debian package; all that are missing are named at once. The exit status
+# is the one by which a test says that it was skipped.
 programs=(slapd:slapd slapadd:slapd ldapwhoami:ldap-utils named:bind9 dig:bind9-dnsutils
 	kamailio:kamailio openssl:openssl setpriv:util-linux flock:util-linux)
 kamailio_modules_needed=(ldap:kamailio-ldap-modules db_sqlite:kamailio-sqlite-modules
@@ -32,5 +33,8 @@ need_programs() {
 		[[ -e $kamailio_modules/${pair%:*}.so ]] ||
 			missing+="kamailio's ${pair%:*} module (apt-get install ${pair#*:}), "
 	done
-	[[ -z $missing ]] || die "not found: ${missing%, }"
+	[[ -z $missing ]] || {
+		printf 'lab: not found: %s\n' "${missing%, }" >&2
+		exit 77
+	}
 }

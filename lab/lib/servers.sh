@@ -61,7 +61,7 @@ last_words() {
 answers() {
 	local site=${1%.*}
 	case $1 in
-	*.slapd) ldapwhoami -x -o nettimeout=2 -H "ldap://${site_address[$site]}:$(port ldap)" >/dev/null 2>&1 ;;
+	*.slapd) timeout 3 ldapwhoami -x -H "ldap://${site_address[$site]}:$(port ldap)" >/dev/null 2>&1 ;;
 	*.kamailio) sip_answers "${site_address[$site]}" "$(port sip)" ;;
 	*.named) [[ $(dig +short +time=1 +tries=1 "@127.0.0.1" -p "$(port "$site")" "$domain" SOA 2>/dev/null) == ns1.* ]] ;;
 	esac
@@ -79,3 +79,36 @@ sip_answers() {
 	exec {sip}>&-
 	[[ $first == "SIP/2.0 200"* ]]
 } 2>/dev/null
+
+# How far a site's directory has come: for each directory that takes writes, the
+# number of the newest change from there. Nothing if it does not answer.
+change_numbers() {
+	timeout 10 ldapsearch -LLL -Q -o ldif-wrap=no -Y EXTERNAL -H "$(ldapi_url "$1")" \
+		-s base -b "$suffix" contextCSN 2>/dev/null | sed -n 's/^contextCSN: //p'
+}
+
+# has_seen NUMBER NUMBERS: is there one from the same directory, not older?
+has_seen() {
+	local number
+	for number in $2; do
+		# time#count#directory#modification: comparable as text
+		[[ ${number: -10:3} != "${1: -10:3}" || $number < $1 ]] || return 0
+	done
+	return 1
+}
+
+# Waits until the directory of SITE has all that the other one has now.
+catch_up() {
+	local wanted number began deadline
+	began=$(now_ms)
+	deadline=$((began + 600000))
+	wanted=$(change_numbers "${other[$1]}")
+	for number in $wanted; do
+		until has_seen "$number" "$(change_numbers "$1")"; do
+			(($(now_ms) < deadline)) ||
+				die "the directory of $1 has not caught up in 10 minutes: $(last_words "$1.slapd")"
+			sleep 0.1
+		done
+	done
+	note "the directory of $1 has what ${other[$1]} has, after $(($(now_ms) - began)) ms"
+}
