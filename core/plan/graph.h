@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/strbuf.h"
 #include "core/plan/diag.h"
+#include "core/plan/mode.h"
 #include "core/plan/plan.h"
 #include "core/plan/schema.h"
 
@@ -100,9 +101,6 @@ typedef const char *graph_output_fn(void *ctx, uint32_t step, const char *output
 int graph_step_params(const struct graph *g, uint32_t step, graph_output_fn *output, void *ctx,
 		      struct strbuf *out, struct error *err);
 
-/* "disaster", "planned", "rehearsal"; NULL for another number. */
-const char *mode_name(int mode);
-int mode_parse(const char *name); /* 0: no such mode */
 const char *on_failure_name(int on_failure);
 const char *rehearse_name(int rehearse);
 

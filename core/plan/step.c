@@ -12,24 +12,6 @@ static const char *const on_failure_words[] = {
 	NULL};
 static const char *const rehearse_words[] = {
 	[REHEARSE_PROBE] = "probe", [REHEARSE_RUN] = "run", [REHEARSE_SKIP] = "skip", NULL};
-static const char *const mode_words[] = {
-	[0] = "", [RESITE_DISASTER] = "disaster", [RESITE_PLANNED] = "planned",
-	[RESITE_REHEARSAL] = "rehearsal", NULL};
-
-const char *
-mode_name(int mode)
-{
-	return mode >= RESITE_DISASTER && mode <= RESITE_REHEARSAL ? mode_words[mode] : NULL;
-}
-
-int
-mode_parse(const char *name)
-{
-	for (int mode = RESITE_DISASTER; mode <= RESITE_REHEARSAL; mode++)
-		if (!strcmp(mode_words[mode], name))
-			return mode;
-	return 0;
-}
 
 const char *
 on_failure_name(int on_failure)

@@ -293,7 +293,7 @@ read_spec(struct resite_op *op)
 	if (!op->spec)
 		_exit(0); /* nobody is left who wants this attempt */
 	op->params = json_object_get(op->spec, "params");
-	op->mode = mode_from_name(json_str_or(op->spec, "mode", NULL));
+	op->mode = mode_parse(json_str_or(op->spec, "mode", NULL));
 	op->deadline_ms = clock_mono_ms() + json_int_or(op->spec, "timeout_ms", 0);
 }
 

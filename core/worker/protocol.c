@@ -59,27 +59,6 @@ rc_known(int rc)
 	return rc <= RESITE_PENDING && rc >= RESITE_ERR_BUG;
 }
 
-static const char *const mode_names[] = {
-	[RESITE_DISASTER] = "disaster",
-	[RESITE_PLANNED] = "planned",
-	[RESITE_REHEARSAL] = "rehearsal",
-};
-
-const char *
-mode_name(int mode)
-{
-	return mode > 0 && mode < (int)COUNT_OF(mode_names) ? mode_names[mode] : NULL;
-}
-
-int
-mode_from_name(const char *name)
-{
-	for (int i = 1; name && i < (int)COUNT_OF(mode_names); i++)
-		if (!strcmp(name, mode_names[i]))
-			return i;
-	return 0;
-}
-
 static void
 write_phases(struct strbuf *sb, unsigned phases)
 {

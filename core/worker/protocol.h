@@ -47,6 +47,7 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/base/strbuf.h"
+#include "core/plan/mode.h"
 
 #define PROTOCOL_VERSION 1
 #define PROTOCOL_LINE_MAX (1024 * 1024)
@@ -80,10 +81,6 @@ enum phase phase_from_name(const char *name);
  * "bug" for enum resite_rc; "unknown" for any other number. */
 const char *rc_name(int rc);
 bool rc_known(int rc);
-
-/* "disaster", "planned", "rehearsal"; NULL and 0 for any other. */
-const char *mode_name(int mode);
-int mode_from_name(const char *name);
 
 /* The first message to an attempt.  All pointers are borrowed. */
 struct attempt_spec {

@@ -1,0 +1,74 @@
+/* cli.h -- what the commands share: options, how they print and how they fail. */
+#ifndef CORE_CLI_CLI_H
+#define CORE_CLI_CLI_H
+
+#include "core/base/strbuf.h"
+#include "core/run/run.h"
+
+#define CLI_LIST_MAX 64
+
+struct options {
+	const char *state_dir;                   /* --state */
+	const char *plugins[CLI_LIST_MAX + 1];   /* --plugins, NULL-terminated */
+	const char *from, *to, *mode;            /* --from --to --mode; NULL: not given */
+	const char *only[CLI_LIST_MAX];          /* --only A,B */
+	size_t n_only;
+	char *only_text;                         /* what only points into; owned */
+	const char *reason;                      /* --reason */
+	uint32_t jobs;                           /* --jobs; 0: default */
+	int verbose;                             /* --verbose minus --quiet */
+	bool json, wait, all;                    /* --json --wait --all */
+	char **args;                             /* what is left, NULL-terminated */
+	int n_args;
+};
+
+struct command {
+	const char *name, *synopsis, *summary;
+	int min_args, max_args;
+	int (*run)(const struct command *, const struct options *); /* an exit_status */
+};
+
+/* One row each in main.c. */
+int cmd_check(const struct command *command, const struct options *options);
+int cmd_preview(const struct command *command, const struct options *options);
+int cmd_run(const struct command *command, const struct options *options);
+int cmd_resume(const struct command *command, const struct options *options);
+int cmd_status(const struct command *command, const struct options *options);
+int cmd_history(const struct command *command, const struct options *options);
+int cmd_graph(const struct command *command, const struct options *options);
+int cmd_plugins(const struct command *command, const struct options *options);
+int cmd_word(const struct command *command, const struct options *options);
+
+/* Parses everything behind the command's name.  EXIT_USAGE with a line on stderr, or
+ * 0. */
+int options_parse(struct options *options, int argc, char **argv);
+void options_release(struct options *options);
+
+/* What cli_open made; every command begins and ends with it. */
+struct cli {
+	const struct options *options;
+	struct settings settings;
+	struct store *store; /* NULL until cli_store */
+};
+
+/* Exit statuses: 0, or what to return after cli_close. */
+int cli_open(struct cli *cli, const struct options *options);
+int cli_store(struct cli *cli, bool create);
+void cli_close(struct cli *cli);
+
+/* The bind_request of --from --to --mode --only; default mode planned when
+ * need_mode.  EXIT_USAGE when the mode is none. */
+int cli_request(const struct options *options, const char *runbook, bool need_mode,
+		struct bind_request *ret);
+
+/* Prints "resite: text" on stderr (as {"error"} on stdout with --json) and returns the
+ * exit status that goes with the code. */
+int cli_fail(const struct options *options, const struct error *err);
+/* Prints the problems of a plan; EXIT_USAGE when there are errors, else 0. */
+int cli_diags(const struct options *options, struct diags *d);
+/* Prints the text on stdout. */
+void cli_print(const struct strbuf *text);
+/* Prints the object on stdout and takes the reference. */
+void cli_print_json(json_t *value);
+
+#endif

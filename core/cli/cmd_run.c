@@ -1,0 +1,138 @@
+#include "core/base/base.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/cli/cli.h"
+#include "core/run/lock.h"
+#include "core/view/progress.h"
+#include "core/view/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static enum progress_style
+style_of(const struct options *o)
+{
+	if (o->json)
+		return PROGRESS_JSON;
+	if (o->verbose < 0)
+		return PROGRESS_QUIET;
+	return isatty(STDOUT_FILENO) ? PROGRESS_TERMINAL : PROGRESS_LOG;
+}
+
+/* Paused: stay when somebody sits at the terminal, who can answer from another one. */
+static struct run_options
+run_options(const struct options *o)
+{
+	return (struct run_options){
+		.only = o->only,
+		.n_only = o->n_only,
+		.wait_for_person = o->wait || (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)),
+	};
+}
+
+/* What is left to say when the loop has ended. */
+static void
+report(const struct options *o, const struct loaded *l)
+{
+	struct status_about about = {.run = l->run, .now_ms = clock_wall_ms()};
+	struct strbuf out = STRBUF_INIT;
+
+	if (o->json) {
+		cli_print_json(status_to_json(l->state, &about));
+		return;
+	}
+	if (o->verbose < 0)
+		status_write_asks(&out, l->state, l->run);
+	else
+		status_write(&out, l->state, &about);
+	cli_print(&out);
+	strbuf_release(&out);
+}
+
+typedef int carry_out_fn(struct loaded *, const struct settings *, struct store *,
+			 const struct run_options *, const struct run_observer *, int *,
+			 struct error *);
+
+/* Runs l with something to watch it by. */
+static int
+carry_out(struct cli *cli, struct loaded *l, carry_out_fn *fn)
+{
+	const struct options *o = cli->options;
+	struct progress *p = progress_new(style_of(o), o->verbose > 0 ? LOG_DEBUG : LOG_INFO);
+	struct run_options options = run_options(o);
+	struct run_observer observer;
+	struct error err = {E_NOMEM, "out of memory"};
+	int status = EXIT_FAILED, rc;
+
+	if (!p)
+		return cli_fail(o, &err);
+	observer = progress_observer(p);
+	rc = fn(l, &cli->settings, cli->store, &options, &observer, &status, &err);
+	progress_free(p);
+	if (rc < 0) {
+		status = cli_fail(o, &err);
+		if (l->state && sched_phase(l->state->sched) != RUN_DONE && err.code != E_BUSY &&
+		    err.code != E_REFUSED)
+			fprintf(stderr, "resite: nothing was started after that; when it is mended: "
+				"resite resume %s\n", l->run);
+		return status;
+	}
+	report(o, l);
+	return status;
+}
+
+int
+cmd_run(const struct command *command, const struct options *o)
+{
+	struct loaded l = LOADED_INIT;
+	struct diags d = DIAGS_INIT;
+	struct error err = {0};
+	struct bind_request req;
+	struct cli cli;
+	int rc = cli_open(&cli, o);
+
+	(void)command;
+	if (rc == 0)
+		rc = cli_request(o, o->args[1], true, &req);
+	if (rc == 0) {
+		l.run = run_new_id(o->args[1], clock_wall_ms());
+		req.run_id = l.run;
+		if (load_plan(&l, &cli.settings, o->args[0], &req, &d, &err) < 0)
+			rc = d.errors ? cli_diags(o, &d) : cli_fail(o, &err);
+		else if (d.warnings && !o->json)
+			cli_diags(o, &d);
+	}
+	if (rc == 0)
+		rc = cli_store(&cli, true);
+	if (rc == 0)
+		rc = carry_out(&cli, &l, run_start);
+	diags_release(&d);
+	loaded_release(&l);
+	cli_close(&cli);
+	return rc;
+}
+
+int
+cmd_resume(const struct command *command, const struct options *o)
+{
+	struct loaded l = LOADED_INIT;
+	struct error err = {0};
+	char *run = NULL;
+	struct cli cli;
+	int rc = cli_open(&cli, o);
+
+	(void)command;
+	if (rc == 0)
+		rc = cli_store(&cli, false);
+	if (rc == 0 && find_run(cli.store, o->args[0], &run, &err) < 0)
+		rc = cli_fail(o, &err);
+	if (rc == 0 && load_run(&l, &cli.settings, cli.store, run, true, &err) < 0)
+		rc = cli_fail(o, &err);
+	if (rc == 0)
+		rc = carry_out(&cli, &l, run_resume);
+	free(run);
+	loaded_release(&l);
+	cli_close(&cli);
+	return rc;
+}

@@ -1,0 +1,102 @@
+/* resite: the command line.  One row for each command, one file for its work. */
+#include "core/base/base.h"
+#include "core/cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command commands[] = {
+	{"check", "PLAN [RUNBOOK]", "check a plan, all directions and modes unless given", 1, 2,
+	 cmd_check},
+	{"preview", "PLAN RUNBOOK", "run every probe and show what would change", 2, 2, cmd_preview},
+	{"run", "PLAN RUNBOOK", "carry a runbook out", 2, 2, cmd_run},
+	{"resume", "[RUN]", "go on with a run that was interrupted or paused", 0, 1, cmd_resume},
+	{"status", "[RUN]", "show a run (default: the last)", 0, 1, cmd_status},
+	{"history", "", "list all runs", 0, 0, cmd_history},
+	{"graph", "PLAN RUNBOOK", "print a runbook as DOT", 2, 2, cmd_graph},
+	{"plugins", "list | show NAME", "list the plugins, or describe one", 1, 2, cmd_plugins},
+	{"approve", "RUN STEP", "let a waiting step pass", 2, 2, cmd_word},
+	{"retry", "RUN STEP", "try a failed step again", 2, 2, cmd_word},
+	{"skip", "RUN STEP", "go on without a step", 2, 2, cmd_word},
+	{"by-hand", "RUN STEP", "say that a step was done by hand", 2, 2, cmd_word},
+	{"stop", "RUN", "let running steps end and start no more", 1, 1, cmd_word},
+	{"continue", "RUN", "take a stop back", 1, 1, cmd_word},
+};
+
+static const char options_help[] =
+	"\nOptions:\n"
+	"  --from SITE --to SITE  direction (default: the plan's first and second site)\n"
+	"  --mode MODE            disaster, planned or rehearsal (default: planned)\n"
+	"  --only WORKLOAD,...    only these workloads and what they depend on\n"
+	"  --reason TEXT          why, for the journal (operator commands need it)\n"
+	"  --wait                 run, resume: when paused, wait for a person's word\n"
+	"  --jobs N               steps under way at once (default 32)\n"
+	"  --state DIR            where journals are ($RESITE_STATE)\n"
+	"  --plugins DIR          where plugins are, more than once ($RESITE_PLUGINS)\n"
+	"  --json                 machine-readable output\n"
+	"  --all                  status: every step of a long run\n"
+	"  -v, -q                 more, or less, on the screen\n"
+	"\nExit status: 0 done, 1 failed or refused, 2 usage or an invalid plan,\n"
+	"3 paused: a person is wanted, 4 another resite has the run.\n";
+
+static int
+help(FILE *to, int status)
+{
+	fprintf(to, "resite " PACKAGE_VERSION ": moves a set of services from one site to "
+		    "another\n\n");
+	for (size_t i = 0; i < COUNT_OF(commands); i++) {
+		char usage[64];
+
+		snprintf(usage, sizeof(usage), "%s %s", commands[i].name, commands[i].synopsis);
+		fprintf(to, "  resite %-26s %s\n", usage, commands[i].summary);
+	}
+	fputs(options_help, to);
+	return status;
+}
+
+static const struct command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int
+run_command(const struct command *c, int argc, char **argv)
+{
+	struct options o;
+	int rc = options_parse(&o, argc, argv);
+
+	if (rc == 0 && (o.n_args < c->min_args || o.n_args > c->max_args)) {
+		fprintf(stderr, "usage: resite %s %s\n", c->name, c->synopsis);
+		rc = EXIT_USAGE;
+	}
+	if (rc == 0)
+		rc = c->run(c, &o);
+	options_release(&o);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+	const struct command *c;
+
+	if (!name)
+		return help(stderr, EXIT_USAGE);
+	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
+		return help(stdout, EXIT_DONE);
+	if (!strcmp(name, "--version")) {
+		puts("resite " PACKAGE_VERSION);
+		return EXIT_DONE;
+	}
+	c = find_command(name);
+	if (!c) {
+		fprintf(stderr, "resite: there is no command '%s' (resite help)\n", name);
+		return EXIT_USAGE;
+	}
+	return run_command(c, argc - 1, argv + 1);
+}

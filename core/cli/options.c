@@ -1,0 +1,121 @@
+#include "core/base/base.h"
+#include "core/cli/cli.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPT_STATE = 256, OPT_PLUGINS, OPT_FROM, OPT_TO, OPT_MODE, OPT_ONLY, OPT_REASON, OPT_JOBS,
+       OPT_JSON, OPT_WAIT, OPT_ALL };
+
+static const struct option long_options[] = {
+	{"state", required_argument, NULL, OPT_STATE},
+	{"plugins", required_argument, NULL, OPT_PLUGINS},
+	{"from", required_argument, NULL, OPT_FROM},
+	{"to", required_argument, NULL, OPT_TO},
+	{"mode", required_argument, NULL, OPT_MODE},
+	{"only", required_argument, NULL, OPT_ONLY},
+	{"reason", required_argument, NULL, OPT_REASON},
+	{"jobs", required_argument, NULL, OPT_JOBS},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"wait", no_argument, NULL, OPT_WAIT},
+	{"all", no_argument, NULL, OPT_ALL},
+	{"verbose", no_argument, NULL, 'v'},
+	{"quiet", no_argument, NULL, 'q'},
+	{NULL, 0, NULL, 0},
+};
+
+static int
+usage(const char *option, const char *what)
+{
+	fprintf(stderr, "resite: %s: %s (resite help)\n", option, what);
+	return EXIT_USAGE;
+}
+
+static int
+add_plugins(struct options *o, const char *dir)
+{
+	size_t n = 0;
+
+	while (o->plugins[n])
+		n++;
+	if (n == CLI_LIST_MAX)
+		return usage("--plugins", "too many folders");
+	o->plugins[n] = dir;
+	return 0;
+}
+
+/* "im,voice" */
+static int
+set_only(struct options *o, const char *list)
+{
+	char *rest, *word;
+
+	free(o->only_text);
+	o->n_only = 0;
+	o->only_text = rest = strdup(list);
+	if (!rest)
+		return usage("--only", "out of memory");
+	while ((word = strsep(&rest, ",")) != NULL) {
+		if (!*word)
+			continue;
+		if (o->n_only == CLI_LIST_MAX)
+			return usage("--only", "too many workloads");
+		o->only[o->n_only++] = word;
+	}
+	return o->n_only ? 0 : usage("--only", "names no workload");
+}
+
+static int
+set_jobs(struct options *o, const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*end || end == text || n < 1 || n > 4096)
+		return usage("--jobs", "a number from 1 to 4096 is wanted");
+	o->jobs = (uint32_t)n;
+	return 0;
+}
+
+static int
+set_option(struct options *o, int opt, const char *value)
+{
+	switch (opt) {
+	case OPT_STATE: o->state_dir = value; break;
+	case OPT_PLUGINS: return add_plugins(o, value);
+	case OPT_FROM: o->from = value; break;
+	case OPT_TO: o->to = value; break;
+	case OPT_MODE: o->mode = value; break;
+	case OPT_ONLY: return set_only(o, value);
+	case OPT_REASON: o->reason = value; break;
+	case OPT_JOBS: return set_jobs(o, value);
+	case OPT_JSON: o->json = true; break;
+	case OPT_WAIT: o->wait = true; break;
+	case OPT_ALL: o->all = true; break;
+	case 'v': o->verbose++; break;
+	case 'q': o->verbose--; break;
+	default: return EXIT_USAGE; /* getopt has said what is wrong */
+	}
+	return 0;
+}
+
+int
+options_parse(struct options *o, int argc, char **argv)
+{
+	int opt, rc = 0;
+
+	*o = (struct options){0};
+	while (rc == 0 && (opt = getopt_long(argc, argv, "vq", long_options, NULL)) != -1)
+		rc = set_option(o, opt, optarg);
+	o->args = argv + optind;
+	o->n_args = argc - optind;
+	return rc;
+}
+
+void
+options_release(struct options *o)
+{
+	free(o->only_text);
+}

@@ -1,0 +1,508 @@
+/* Attempts of a run: what is said to them, what they say, how they end. */
+#include "core/base/base.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/plan/secret.h"
+#include "core/run/clean.h"
+#include "core/run/orchestra.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct step *
+step_of(const struct live *a)
+{
+	return &a->run->l->graph->steps[a->step];
+}
+
+static struct step_facts *
+facts_of(const struct live *a)
+{
+	return &a->run->l->state->facts[a->step];
+}
+
+static json_t *
+attempt_event(const struct live *a, const char *kind)
+{
+	json_t *event = event_new(kind, step_of(a)->name);
+
+	if (event)
+		json_object_set_new(event, "attempt", json_integer(a->n));
+	return event;
+}
+
+/* A rehearsal changes something only where the plan says "run". */
+static bool
+may_apply(const struct live *a)
+{
+	const struct step *step = step_of(a);
+
+	return step->action->has & SCHEMA_HAS_APPLY &&
+	       (a->run->l->graph->mode != RESITE_REHEARSAL || step->rehearse == REHEARSE_RUN);
+}
+
+static bool
+has_probe(const struct live *a)
+{
+	return step_of(a)->action->has & SCHEMA_HAS_PROBE;
+}
+
+/* --- opening ------------------------------------------------------------- */
+
+static const char *
+intent_of(const struct live *a)
+{
+	return !may_apply(a) ? "read" : has_probe(a) ? "probe" : "apply";
+}
+
+void
+attempt_open(struct run *run, const struct sched_command *command)
+{
+	struct live *a = calloc(1, sizeof(*a));
+	json_t *event;
+
+	if (!a) {
+		run_halt(run, &(struct error){E_NOMEM, "out of memory"});
+		return;
+	}
+	*a = (struct live){.run = run, .step = command->step, .n = command->attempt};
+	run->live[command->step] = a;
+	run->n_live++;
+	event = attempt_event(a, "attempt.started");
+	if (event)
+		json_object_set_new(event, "intent", json_string(intent_of(a)));
+	run_record(run, event);
+	run_effect(run, (struct effect){.kind = EFFECT_START, .step = a->step, .n = a->n,
+					.timeout_ms = command->timeout_ms});
+}
+
+static unsigned
+phases_of(const struct live *a)
+{
+	if (may_apply(a) || step_of(a)->readonly)
+		return PHASES_STEP;
+	return PHASES_PREVIEW;
+}
+
+static int
+write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct error *err)
+{
+	struct loaded *l = a->run->l;
+	struct strbuf text = STRBUF_INIT;
+	json_t *params = NULL;
+	int rc = graph_step_params(l->graph, a->step, run_state_output, l->state, &text, err);
+
+	if (rc == 0) {
+		params = json_parse(text.buf, text.len, err);
+		rc = params ? 0 : E_INVALID;
+	}
+	if (rc == 0)
+		protocol_write_attempt(line, &(struct attempt_spec){
+			.run = l->run,
+			.step = step_of(a)->name,
+			.action = step_of(a)->action->name,
+			.attempt = (int)a->n,
+			.mode = l->graph->mode,
+			.timeout_ms = timeout_ms,
+			.params = params,
+			.phases = phases_of(a),
+			.hold = may_apply(a) && has_probe(a),
+			.checkpoint = facts_of(a)->checkpoint,
+			.checkpoint_data = facts_of(a)->checkpoint_data,
+		});
+	if (rc == 0 && line->failed)
+		rc = error_set(err, E_NOMEM, "out of memory");
+	json_decref(params);
+	strbuf_release(&text);
+	return rc;
+}
+
+static const struct attempt_events attempt_events;
+
+static void over(struct live *a, enum sched_outcome outcome, json_t *event);
+
+/* The attempt could not be made: nothing has run. */
+static void
+never_started(struct live *a, const struct error *why)
+{
+	enum sched_outcome outcome = why->code == E_INVALID ? OUTCOME_INVALID : OUTCOME_TRANSIENT;
+	json_t *event = attempt_event(a, "attempt.ended");
+
+	if (event) {
+		json_object_set_new(event, "phase", json_string(phase_name(PHASE_NONE)));
+		json_object_set_new(event, "text", json_string_lossy(why->text));
+	}
+	over(a, outcome, event);
+}
+
+static void
+start(struct live *a, int64_t timeout_ms)
+{
+	struct strbuf line = STRBUF_INIT;
+	struct error err = {0};
+	struct nursery *nursery;
+	int rc = write_spec(a, timeout_ms, &line, &err);
+
+	if (rc == 0)
+		rc = plugins_nursery(a->run->plugins, step_of(a)->plugin, &nursery, &err);
+	if (rc == 0)
+		rc = attempt_start(nursery, line.buf, line.len, timeout_ms, &attempt_events, a,
+				   &a->attempt, &err);
+	strbuf_release(&line);
+	if (rc < 0)
+		never_started(a, &err);
+}
+
+void
+attempt_carry_out(struct run *run, const struct effect *e)
+{
+	struct live *a = run->live[e->step];
+
+	/* It may have ended while its event became durable. */
+	if (!a || a->n != e->n || (!a->attempt && e->kind != EFFECT_START))
+		return;
+	switch (e->kind) {
+	case EFFECT_START: start(a, e->timeout_ms); break;
+	case EFFECT_GO: attempt_go(a->attempt); break;
+	case EFFECT_STOP: attempt_stop(a->attempt); break;
+	case EFFECT_ACK: attempt_done(a->attempt, e->id, 0, NULL); break;
+	}
+}
+
+void
+attempts_cancel_all(struct run *run, const char *why)
+{
+	for (uint32_t i = 0; i < run->l->graph->n_steps; i++) {
+		struct live *a = run->live[i];
+
+		if (!a || !a->attempt)
+			continue;
+		a->cancelled = true;
+		attempt_cancel(a->attempt, why);
+	}
+}
+
+/* --- messages ------------------------------------------------------------ */
+
+static void
+effect_for(struct live *a, enum effect_kind kind, int64_t id)
+{
+	run_effect(a->run, (struct effect){.kind = kind, .step = a->step, .n = a->n, .id = id});
+}
+
+static void
+refuse(struct live *a, const char *why)
+{
+	free(a->refused);
+	a->refused = strdup(why);
+	effect_for(a, EFFECT_STOP, 0);
+}
+
+/* What may follow what the probe found.  "apply" is the durable intent. */
+static const char *
+decide(struct live *a, const json_t *state)
+{
+	uint64_t changes = (uint64_t)json_int_or(state, "changes", 0);
+	uint64_t total = (uint64_t)json_int_or(state, "total", 0);
+	bool told = json_bool_or(state, "told", false);
+	char why[ERROR_MAX];
+
+	if (!may_apply(a))
+		return "look";
+	if (told && !changes)
+		return "converged";
+	if (!told && facts_of(a)->in_doubt) {
+		refuse(a, "an earlier attempt may have changed something, and this probe cannot tell: "
+			  "look for yourself, then say by-hand, skip or retry");
+		return "refused";
+	}
+	if (told && !expect_allows(step_of(a), changes, total, why)) {
+		refuse(a, why);
+		return "refused";
+	}
+	effect_for(a, EFFECT_GO, 0);
+	return "apply";
+}
+
+static void
+on_state(struct live *a, const json_t *msg)
+{
+	static const char *const copied[] = {"told", "now", "fingerprint", "changes", "total"};
+	json_t *event;
+
+	if (strcmp(json_str_or(msg, "phase", ""), "probe"))
+		return;
+	event = attempt_event(a, "attempt.probed");
+	for (size_t i = 0; event && i < COUNT_OF(copied); i++)
+		json_object_set(event, copied[i], json_object_get(msg, copied[i]));
+	if (event && a->losses)
+		json_object_set(event, "losses", a->losses);
+	if (event)
+		json_object_set_new(event, "decision", json_string(decide(a, msg)));
+	run_record(a->run, event);
+}
+
+static void
+on_loss(struct live *a, const json_t *msg)
+{
+	if (!a->losses)
+		a->losses = json_array();
+	if (a->losses)
+		json_array_append(a->losses, json_object_get(msg, "text"));
+}
+
+static void
+on_undo(struct live *a, const json_t *msg)
+{
+	json_t *event = attempt_event(a, "attempt.undo");
+
+	if (event)
+		json_object_set(event, "records", json_object_get(msg, "records"));
+	run_record(a->run, event);
+}
+
+static void
+on_sync(struct live *a, const json_t *msg)
+{
+	effect_for(a, EFFECT_ACK, json_int_or(msg, "id", 0));
+}
+
+static void
+on_checkpoint(struct live *a, const json_t *msg)
+{
+	json_t *event = attempt_event(a, "attempt.checkpoint");
+
+	if (event) {
+		json_object_set(event, "name", json_object_get(msg, "name"));
+		json_object_set(event, "data", json_object_get(msg, "data"));
+	}
+	run_record(a->run, event);
+	effect_for(a, EFFECT_ACK, json_int_or(msg, "id", 0));
+}
+
+static void
+on_output(struct live *a, const json_t *msg)
+{
+	json_t *event = attempt_event(a, "attempt.output");
+
+	if (event) {
+		json_object_set(event, "name", json_object_get(msg, "name"));
+		json_object_set(event, "value", json_object_get(msg, "value"));
+	}
+	run_record(a->run, event);
+}
+
+static void
+on_progress(struct live *a, const json_t *msg)
+{
+	const struct run_observer *o = a->run->observer;
+
+	o->progress(o->ctx, a->run->l->state, a->step, (uint64_t)json_int_or(msg, "done", 0),
+		    (uint64_t)json_int_or(msg, "total", 0), json_str_or(msg, "what", ""));
+}
+
+static void
+on_log_message(struct live *a, const json_t *msg)
+{
+	run_log(a->run, a->step, (int)json_int_or(msg, "level", LOG_INFO), "%s",
+		json_str_or(msg, "text", ""));
+}
+
+static const struct graph_secret *
+find_secret(const struct graph *g, const char *ref)
+{
+	for (uint32_t i = 0; i < g->n_secrets; i++)
+		if (!strcmp(g->secrets[i].name, ref))
+			return &g->secrets[i];
+	return NULL;
+}
+
+/* Whether a parameter of the step names the secret: a plugin gets no others. */
+static bool
+step_names_secret(const struct step *step, const char *ref)
+{
+	json_t *params = json_parse(step->params, strlen(step->params), NULL);
+	const struct schema_action *action = step->action;
+	bool named = false;
+
+	for (size_t i = 0; !named && i < action->n_params; i++) {
+		const json_t *v = json_object_get(params, action->params[i].name);
+
+		if (action->params[i].type != RESITE_T_SECRET)
+			continue;
+		named = !strcmp(json_string_value(v) ? json_string_value(v) : "", ref);
+		for (size_t k = 0; !named && k < json_array_size(v); k++) {
+			const char *s = json_string_value(json_array_get(v, k));
+
+			named = s && !strcmp(s, ref);
+		}
+	}
+	json_decref(params);
+	return named;
+}
+
+static void
+on_secret(struct live *a, const json_t *msg)
+{
+	const char *ref = json_str_or(msg, "ref", "");
+	const struct graph_secret *secret = find_secret(a->run->l->graph, ref);
+	struct strbuf value = STRBUF_INIT;
+	struct error err = {0};
+	int rc = RESITE_ERR_INVALID;
+
+	if (!secret || !step_names_secret(step_of(a), ref))
+		error_set(&err, E_INVALID, "asked for a secret that its parameters do not name");
+	else
+		rc = secret_read(secret->file, secret->env, &value, &err);
+	if (rc == 0)
+		rc = redact_add(&a->run->secrets, value.buf, value.len);
+	if (rc < 0)
+		run_log(a->run, a->step, LOG_ERROR, "secret %s: %s", ref, err.text);
+	attempt_secret(a->attempt, json_int_or(msg, "id", 0),
+		       rc < 0 ? RESITE_ERR_INVALID : (int)value.len, rc < 0 ? NULL : value.buf,
+		       value.len);
+	secret_wipe(&value);
+}
+
+/* There is no origin run yet: a failback brings one. */
+static void
+on_origin(struct live *a, const json_t *msg)
+{
+	json_t *none = json_array();
+
+	attempt_origin(a->attempt, json_int_or(msg, "id", 0), 0, none, false);
+	json_decref(none);
+}
+
+static void
+on_nothing(struct live *a, const json_t *msg)
+{
+	(void)a;
+	(void)msg;
+}
+
+static const struct {
+	const char *kind;
+	void (*handle)(struct live *, const json_t *);
+} handlers[] = {
+	{"undo", on_undo},         {"sync", on_sync},     {"progress", on_progress},
+	{"state", on_state},       {"log", on_log_message}, {"loss", on_loss},
+	{"output", on_output},     {"secret", on_secret}, {"checkpoint", on_checkpoint},
+	{"origin", on_origin},     {"begin", on_nothing}, {"change", on_nothing},
+	{"reverted", on_nothing},
+};
+
+static void
+on_message(void *ctx, const json_t *msg, const char *line, size_t len)
+{
+	struct live *a = ctx;
+	json_t *clean = a->run->halted ? NULL :
+			clean_message(&a->run->secrets, msg, line, len);
+	const char *kind = json_str_or(clean, "kind", "");
+
+	for (size_t i = 0; i < COUNT_OF(handlers); i++)
+		if (!strcmp(handlers[i].kind, kind)) {
+			handlers[i].handle(a, clean);
+			break;
+		}
+	json_decref(clean);
+}
+
+static void
+on_line(void *ctx, const char *line)
+{
+	struct live *a = ctx;
+
+	run_log(a->run, a->step, LOG_INFO, "%s", line);
+}
+
+/* --- ending -------------------------------------------------------------- */
+
+static enum sched_outcome
+outcome_of_rc(const struct live *a, int rc)
+{
+	switch (rc) {
+	case RESITE_OK: return OUTCOME_OK;
+	case RESITE_PENDING: return OUTCOME_TRANSIENT;
+	case RESITE_ERR_TRANSIENT: return OUTCOME_TRANSIENT;
+	case RESITE_ERR_CONFLICT: return OUTCOME_CONFLICT;
+	case RESITE_ERR_REFUSED: return OUTCOME_REFUSED;
+	case RESITE_ERR_INVALID: return OUTCOME_INVALID;
+	/* Stopped cleanly without our asking: its time was over. */
+	case RESITE_ERR_CANCELLED: return a->cancelled ? OUTCOME_CANCELLED : OUTCOME_TRANSIENT;
+	}
+	return OUTCOME_BUG;
+}
+
+static enum sched_outcome
+outcome_of(const struct live *a, const struct attempt_end *end)
+{
+	switch (end->outcome) {
+	case ATTEMPT_CLEAN:
+		return a->refused && end->rc == RESITE_OK ? OUTCOME_REFUSED :
+							    outcome_of_rc(a, end->rc);
+	case ATTEMPT_NOT_STARTED:
+		return OUTCOME_TRANSIENT;
+	default:
+		return OUTCOME_UNKNOWN;
+	}
+}
+
+/* Records the end and forgets the attempt.  event: attempt.ended without its
+ * outcome; the reference is taken. */
+static void
+over(struct live *a, enum sched_outcome outcome, json_t *event)
+{
+	struct run *run = a->run;
+
+	if (event)
+		json_object_set_new(event, "outcome", json_string(sched_outcome_name(outcome)));
+	run->live[a->step] = NULL;
+	run->n_live--;
+	run_record(run, event);
+	json_decref(a->losses);
+	free(a->refused);
+	free(a);
+}
+
+static void
+set_text(const struct live *a, json_t *event, const char *key, const char *text)
+{
+	char *clean = text && *text ? clean_text(&a->run->secrets, text) : NULL;
+
+	if (event && clean)
+		json_object_set_new(event, key, json_string_lossy(clean));
+	free(clean);
+}
+
+static json_t *
+ended_event(const struct live *a, const struct attempt_end *end)
+{
+	json_t *event = attempt_event(a, "attempt.ended");
+
+	set_text(a, event, "phase", phase_name(end->phase));
+	set_text(a, event, "param", end->param);
+	set_text(a, event, "text", a->refused ? a->refused : end->text);
+	set_text(a, event, "why", end->why);
+	if (event && end->retry_after_ms)
+		json_object_set_new(event, "retry_after_ms", json_integer(end->retry_after_ms));
+	if (event && end->dropped)
+		json_object_set_new(event, "log_dropped", json_integer((json_int_t)end->dropped));
+	if (event) {
+		json_object_set_new(event, "maxrss_kb", json_integer(end->maxrss_kb));
+		json_object_set_new(event, "cpu_us", json_integer(end->cpu_us));
+	}
+	return event;
+}
+
+static void
+on_ended(void *ctx, const struct attempt_end *end)
+{
+	struct live *a = ctx;
+
+	a->attempt = NULL;
+	over(a, outcome_of(a, end), ended_event(a, end));
+}
+
+static const struct attempt_events attempt_events = {on_message, on_line, on_ended};

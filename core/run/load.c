@@ -1,0 +1,311 @@
+#include "core/base/base.h"
+#include "core/base/clock.h"
+#include "core/run/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int
+open_schemas(struct loaded *l, const struct settings *settings, struct error *err)
+{
+	plan_text_init(&l->text);
+	l->registry = registry_new(settings->worker_path,
+				   (const char *const *)settings->plugin_dirs);
+	l->schemas = l->registry ? schemas_new(l->registry) : NULL;
+	return l->schemas ? 0 : error_set(err, E_NOMEM, "out of memory");
+}
+
+/* Names the sites that were not named. */
+static void
+default_sites(const struct plan *plan, struct bind_request *req)
+{
+	for (size_t i = 0; i < plan->n_sites; i++) {
+		const char *name = plan->sites[i].name;
+
+		if (!req->from && (!req->to || strcmp(name, req->to)))
+			req->from = name;
+		else if (!req->to && strcmp(name, req->from))
+			req->to = name;
+	}
+}
+
+/* The text in l becomes the graph in l. */
+static int
+bind_text(struct loaded *l, const struct bind_request *req, struct diags *d, struct error *err)
+{
+	struct schema_source source = schemas_source(l->schemas);
+	struct bind_request full = *req;
+	struct plan *plan = NULL;
+	int rc = plan_load(&l->text, d, &plan);
+
+	if (rc == 0) {
+		default_sites(plan, &full);
+		rc = graph_bind(plan, &full, &source, d, &l->graph);
+	}
+	plan_free(plan);
+	if (rc == E_INVALID)
+		error_set(err, rc, "the plan is not valid");
+	else if (rc < 0)
+		error_set(err, rc, "the plan: %s", error_name(rc));
+	return rc;
+}
+
+int
+load_plan(struct loaded *l, const struct settings *settings, const char *path,
+	  const struct bind_request *req, struct diags *d, struct error *err)
+{
+	int rc = open_schemas(l, settings, err);
+
+	if (rc < 0)
+		return rc;
+	rc = plan_read(path, &l->text, d);
+	if (rc < 0)
+		return error_set(err, rc, "%s cannot be used", path);
+	return bind_text(l, req, d, err);
+}
+
+/* --- all directions ------------------------------------------------------ */
+
+static int
+check_one(struct loaded *l, const struct plan *plan, struct bind_request req, struct diags *d)
+{
+	struct schema_source source = schemas_source(l->schemas);
+	struct graph *graph = NULL;
+	int rc;
+
+	default_sites(plan, &req);
+	rc = graph_bind(plan, &req, &source, d, &graph);
+	graph_free(graph);
+	return rc == E_NOMEM ? rc : 0;
+}
+
+/* One runbook in each mode that is asked for, and back. */
+static int
+check_runbook(struct loaded *l, const struct plan *plan, const struct bind_request *req,
+	      struct diags *d)
+{
+	static const int modes[] = {RESITE_DISASTER, RESITE_PLANNED, RESITE_REHEARSAL};
+	struct bind_request one = *req;
+	int rc = 0;
+
+	if (req->mode)
+		return check_one(l, plan, one, d);
+	for (size_t i = 0; i < COUNT_OF(modes) && rc == 0; i++) {
+		one.mode = modes[i];
+		rc = check_one(l, plan, one, d);
+	}
+	if (rc == 0 && !req->from && !req->to && plan->n_sites > 1) {
+		one.mode = RESITE_PLANNED;
+		one.from = plan->sites[1].name;
+		one.to = plan->sites[0].name;
+		rc = check_one(l, plan, one, d);
+	}
+	return rc;
+}
+
+static int
+check_all(struct loaded *l, const struct bind_request *req, struct diags *d)
+{
+	struct bind_request one = *req;
+	struct plan *plan = NULL;
+	int rc = plan_load(&l->text, d, &plan);
+
+	if (rc == 0 && req->runbook)
+		rc = check_runbook(l, plan, req, d);
+	for (size_t i = 0; rc == 0 && !req->runbook && i < plan->n_runbooks; i++) {
+		one.runbook = plan->runbooks[i].name;
+		rc = one.runbook ? check_runbook(l, plan, &one, d) : 0;
+	}
+	plan_free(plan);
+	return rc;
+}
+
+int
+check_plan(const struct settings *settings, const char *path, const struct bind_request *req,
+	   struct diags *d, struct error *err)
+{
+	struct loaded l = LOADED_INIT;
+	int rc = open_schemas(&l, settings, err);
+
+	if (rc == 0)
+		rc = plan_read(path, &l.text, d);
+	if (rc == 0)
+		rc = check_all(&l, req, d);
+	loaded_release(&l);
+	return rc == E_NOMEM ? error_set(err, rc, "out of memory") : 0;
+}
+
+/* --- from a journal ------------------------------------------------------ */
+
+struct loading {
+	struct loaded *l;
+	bool with_secrets;
+};
+
+/* The names in a JSON array, as bind_request wants them; *ret is to be freed. */
+static int
+read_only(const json_t *array, const char ***ret, size_t *ret_n)
+{
+	size_t n = json_array_size(array);
+	const char **only = calloc(n ? n : 1, sizeof(*only));
+
+	if (!only)
+		return E_NOMEM;
+	for (size_t i = 0; i < n; i++) {
+		only[i] = json_string_value(json_array_get(array, i));
+		if (!only[i])
+			only[i] = "";
+	}
+	*ret = only;
+	*ret_n = n;
+	return 0;
+}
+
+static int
+bind_first(struct loading *ld, const json_t *first, struct error *err)
+{
+	struct diags d = DIAGS_INIT;
+	const char **only = NULL;
+	struct bind_request req = {
+		.runbook = json_str_or(first, "runbook", ""),
+		.from = json_str_or(first, "from", ""),
+		.to = json_str_or(first, "to", ""),
+		.mode = mode_parse(json_str_or(first, "mode", "")),
+		.run_id = ld->l->run,
+		.skip_secrets = !ld->with_secrets,
+	};
+	int rc = read_only(json_object_get(first, "only"), &only, &req.n_only);
+
+	if (rc < 0)
+		return error_set(err, rc, "out of memory");
+	req.only = req.n_only ? only : NULL;
+	rc = bind_text(ld->l, &req, &d, err);
+	if (rc == E_INVALID && d.len)
+		error_set(err, rc, "the plan of run %s: %s:%u: %s", ld->l->run, d.item[0].file,
+			  d.item[0].line, d.item[0].text);
+	free(only);
+	diags_release(&d);
+	return rc;
+}
+
+static int
+start_fold(struct loading *ld, const json_t *first, struct error *err)
+{
+	struct loaded *l = ld->l;
+	struct run_config config = {.jobs = (uint32_t)json_int_or(first, "jobs", 1)};
+	int rc;
+
+	if (strcmp(json_str_or(first, "kind", ""), "run.started"))
+		return error_set(err, E_CORRUPT, "run %s: the first event is no run.started",
+				 l->run);
+	if (json_int_or(first, "format", 0) > JOURNAL_FORMAT)
+		return error_set(err, E_CORRUPT, "run %s was written by a newer resite (journal "
+				 "format %" PRId64 ", this one knows %d)", l->run,
+				 json_int_or(first, "format", 0), JOURNAL_FORMAT);
+	rc = plan_text_from_json(json_object_get(first, "text"), &l->text, err);
+	if (rc == 0)
+		rc = schemas_add_json(l->schemas, json_object_get(first, "plugins"), err);
+	if (rc == 0)
+		rc = bind_first(ld, first, err);
+	if (rc < 0)
+		return rc;
+	l->first = json_incref((json_t *)(uintptr_t)first);
+	l->state = run_state_new(l->graph, &config);
+	return l->state ? 0 : error_set(err, E_NOMEM, "out of memory");
+}
+
+static int
+fold_event(void *ctx, int64_t seq, const json_t *event, struct error *err)
+{
+	struct loading *ld = ctx;
+	int64_t time_ms = clock_parse_utc(json_str_or(event, "time", ""));
+	int rc = seq == 1 ? start_fold(ld, event, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	rc = run_state_apply(ld->l->state, event, time_ms, err);
+	if (rc < 0)
+		error_prefix(err, "run %s, event %" PRId64, ld->l->run, seq);
+	return rc;
+}
+
+int
+load_run(struct loaded *l, const struct settings *settings, struct store *store, const char *run,
+	 bool with_secrets, struct error *err)
+{
+	struct loading ld = {.l = l, .with_secrets = with_secrets};
+	int rc = open_schemas(l, settings, err);
+
+	if (rc < 0)
+		return rc;
+	l->run = strdup(run);
+	if (!l->run)
+		return error_set(err, E_NOMEM, "out of memory");
+	rc = journal_read(store, run, fold_event, &ld, &l->end, err);
+	if (rc == 0 && !l->state)
+		rc = error_set(err, E_CORRUPT, "run %s has no events", run);
+	return rc;
+}
+
+void
+loaded_release(struct loaded *l)
+{
+	run_state_free(l->state);
+	graph_free(l->graph);
+	schemas_free(l->schemas);
+	registry_free(l->registry);
+	plan_text_release(&l->text);
+	json_decref(l->first);
+	free(l->run);
+	*l = (struct loaded)LOADED_INIT;
+}
+
+/* --- which run ----------------------------------------------------------- */
+
+struct finding {
+	const char *said;      /* NULL: the newest */
+	char *found;           /* owned */
+	size_t hits;
+	bool exact;
+	struct strbuf names;   /* those that fit */
+};
+
+static int
+look_at(void *ctx, const char *run, int64_t last_seq)
+{
+	struct finding *f = ctx;
+
+	(void)last_seq;
+	if (f->exact || (f->said && strncmp(run, f->said, strlen(f->said))))
+		return 0;
+	f->exact = f->said && !strcmp(run, f->said);
+	f->hits = f->said && !f->exact ? f->hits + 1 : 1;
+	strbuf_addf(&f->names, "%s%s", f->names.len ? ", " : "", run);
+	free(f->found);
+	f->found = strdup(run);
+	return f->found ? 0 : E_NOMEM;
+}
+
+int
+find_run(struct store *store, const char *said, char **ret, struct error *err)
+{
+	struct finding f = {.said = said && strcmp(said, "last") ? said : NULL,
+			    .names = STRBUF_INIT};
+	int rc = store_list(store, look_at, &f, err);
+
+	if (rc == E_NOMEM)
+		error_set(err, rc, "out of memory");
+	else if (rc == 0 && !f.hits)
+		rc = f.said ? error_set(err, E_NOTFOUND, "there is no run %s (resite history "
+					"lists them)", f.said) :
+			      error_set(err, E_NOTFOUND, "there is no run yet");
+	else if (rc == 0 && f.hits > 1)
+		rc = error_set(err, E_INVALID, "'%s' fits more than one run: %s", f.said,
+			       f.names.buf);
+	if (rc == 0)
+		*ret = f.found;
+	else
+		free(f.found);
+	strbuf_release(&f.names);
+	return rc;
+}

@@ -1,0 +1,50 @@
+/* load.h -- from a plan's file, or from a journal, to a graph that can run. */
+#ifndef CORE_RUN_LOAD_H
+#define CORE_RUN_LOAD_H
+
+#include "core/engine/run_state.h"
+#include "core/plan/graph.h"
+#include "core/run/schemas.h"
+#include "core/run/settings.h"
+#include "core/store/journal.h"
+
+struct loaded {
+	struct registry *registry;   /* of the installed plugins */
+	struct schemas *schemas;     /* the graph points into them */
+	struct plan_text text;       /* kept for the first event */
+	struct graph *graph;         /* NULL when the plan is not valid */
+	struct run_state *state;     /* load_run: the fold of all events */
+	char *run;                   /* load_run: its id */
+	json_t *first;               /* load_run: the first event */
+	struct journal_end end;      /* load_run: where the journal ends */
+};
+
+#define LOADED_INIT {0}
+
+/* Reads and checks the plan at path for one direction; a site that req does not
+ * name is the plan's first one (from) or the first other one (to).  E_INVALID: d
+ * says what is wrong.  l is to be released in every case. */
+int load_plan(struct loaded *l, const struct settings *settings, const char *path,
+	      const struct bind_request *req, struct diags *d, struct error *err);
+
+/* Checks the plan at path for all of req's members that are given and, where they are
+ * not, for every runbook, from the first site to the second in every mode and back in
+ * mode planned.  What is wrong is in d; the return value tells only of failures to
+ * look (E_NOMEM). */
+int check_plan(const struct settings *settings, const char *path, const struct bind_request *req,
+	       struct diags *d, struct error *err);
+
+/* Reads a run's journal, checks its chain, binds the plan in its first event and
+ * folds all events.  with_secrets: check also that the plan's secrets are there (a
+ * resume needs them, a status does not).  E_NOTFOUND, E_CORRUPT, E_INVALID. */
+int load_run(struct loaded *l, const struct settings *settings, struct store *store,
+	     const char *run, bool with_secrets, struct error *err);
+
+void loaded_release(struct loaded *l);
+
+/* The run that a person means: a full id, a unique beginning of one, or NULL or
+ * "last" for the newest.  *ret is to be freed.  E_NOTFOUND, or E_INVALID naming the
+ * runs that fit. */
+int find_run(struct store *store, const char *said, char **ret, struct error *err);
+
+#endif

@@ -1,0 +1,123 @@
+#include "core/base/base.h"
+#include "core/base/clock.h"
+#include "core/base/strbuf.h"
+#include "core/run/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POLL_MS 20
+
+static int
+open_lock(const char *state_dir, const char *run, const char *ending, int flags, int *ret_fd,
+	  struct error *err)
+{
+	struct strbuf path = STRBUF_INIT;
+	int rc = 0;
+
+	strbuf_addf(&path, "%s/%s.%s", state_dir, run, ending);
+	*ret_fd = path.failed ? -1 : open(path.buf, O_RDWR | flags, 0600);
+	if (*ret_fd < 0)
+		rc = path.failed ? error_set(err, E_NOMEM, "out of memory") :
+				   error_errno(err, errno, "cannot open %s", path.buf);
+	strbuf_release(&path);
+	return rc;
+}
+
+static int
+read_pid(int fd)
+{
+	char text[32] = "";
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	return n > 0 ? atoi(text) : 0;
+}
+
+static int
+write_pid(int fd, struct error *err)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		return error_errno(err, errno, "cannot write the run's lock file");
+	return 0;
+}
+
+static int
+take_owner(struct run_lock *lock, const char *state_dir, const char *run, struct error *err)
+{
+	int rc = open_lock(state_dir, run, "owner", O_CREAT | O_CLOEXEC, &lock->owner_fd, err);
+
+	if (rc < 0)
+		return rc;
+	if (flock(lock->owner_fd, LOCK_EX | LOCK_NB) < 0)
+		return error_set(err, E_BUSY, "run %s is under way: process %d has it (resite "
+				 "status %s shows it)", run, read_pid(lock->owner_fd), run);
+	return write_pid(lock->owner_fd, err);
+}
+
+static int
+take_workers(struct run_lock *lock, const char *state_dir, const char *run, int64_t wait_ms,
+	     struct error *err)
+{
+	int64_t end_ms = clock_mono_ms() + wait_ms;
+	int rc = open_lock(state_dir, run, "workers", O_CREAT, &lock->workers_fd, err);
+
+	if (rc < 0)
+		return rc;
+	while (flock(lock->workers_fd, LOCK_EX | LOCK_NB) < 0) {
+		struct timespec pause = {.tv_nsec = POLL_MS * 1000000};
+
+		if (clock_mono_ms() >= end_ms)
+			return error_set(err, E_BUSY, "run %s: workers of its last orchestrator are "
+					 "still alive and may act: find them with 'fuser "
+					 "%s/%s.workers', end them, then resume again", run,
+					 state_dir, run);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+int
+run_lock_take(struct run_lock *lock, const char *state_dir, const char *run, int64_t wait_ms,
+	      struct error *err)
+{
+	int rc;
+
+	*lock = (struct run_lock)RUN_LOCK_INIT;
+	rc = take_owner(lock, state_dir, run, err);
+	if (rc == 0)
+		rc = take_workers(lock, state_dir, run, wait_ms, err);
+	if (rc < 0)
+		run_lock_release(lock);
+	return rc;
+}
+
+void
+run_lock_release(struct run_lock *lock)
+{
+	if (lock->owner_fd >= 0)
+		close(lock->owner_fd);
+	if (lock->workers_fd >= 0)
+		close(lock->workers_fd);
+	*lock = (struct run_lock)RUN_LOCK_INIT;
+}
+
+int
+run_lock_owner(const char *state_dir, const char *run)
+{
+	int fd, pid = 0;
+
+	if (open_lock(state_dir, run, "owner", O_CLOEXEC, &fd, NULL) < 0)
+		return 0;
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+		pid = read_pid(fd);
+	close(fd);
+	return pid;
+}

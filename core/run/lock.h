@@ -1,0 +1,31 @@
+/* lock.h -- who may act for a run.
+ *
+ * STATE/RUN.owner is locked by the one orchestrator of a run, for as long as it
+ * lives; it holds its pid for messages.  STATE/RUN.workers is locked by the
+ * orchestrator and inherited by every worker and all that a worker starts: it
+ * is free only when the last of them is gone.  A resume takes the first, then
+ * waits for the second, so two generations of workers never act at the same
+ * time.  Both are flock(2) locks: they end with the processes, never later.
+ */
+#ifndef CORE_RUN_LOCK_H
+#define CORE_RUN_LOCK_H
+
+#include "core/base/error.h"
+
+struct run_lock {
+	int owner_fd;   /* close-on-exec */
+	int workers_fd; /* inherited by workers */
+};
+
+#define RUN_LOCK_INIT {-1, -1}
+
+/* E_BUSY names the pid of the owner, or says after wait_ms that workers of an
+ * earlier orchestrator are still there. */
+int run_lock_take(struct run_lock *lock, const char *state_dir, const char *run,
+		  int64_t wait_ms, struct error *err);
+void run_lock_release(struct run_lock *lock);
+
+/* The pid of the process that owns the run now; 0: nobody. */
+int run_lock_owner(const char *state_dir, const char *run);
+
+#endif

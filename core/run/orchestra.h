@@ -1,0 +1,73 @@
+/* orchestra.h -- what the files of core/run share about a run under way; private. */
+#ifndef CORE_RUN_ORCHESTRA_H
+#define CORE_RUN_ORCHESTRA_H
+
+#include "core/run/control.h"
+#include "core/run/lock.h"
+#include "core/run/plugins.h"
+#include "core/run/run.h"
+
+/* One open attempt. */
+struct live {
+	struct run *run;
+	struct attempt *attempt; /* NULL: not started yet, or over */
+	uint32_t step, n;        /* which attempt of which step */
+	json_t *losses;          /* what the probe has said will be lost; or NULL */
+	char *refused;           /* why the core said stop after the probe; or NULL */
+	char *failed_start;      /* why it could not be started; or NULL */
+	bool cancelled;          /* we cancelled it */
+};
+
+enum effect_kind { EFFECT_START, EFFECT_GO, EFFECT_STOP, EFFECT_ACK };
+
+/* What is done once the events queued so far are durable. */
+struct effect {
+	enum effect_kind kind;
+	uint32_t step, n;   /* the attempt that it is for: it may be gone by then */
+	int64_t id;         /* ACK: of the request */
+	int64_t timeout_ms; /* START */
+};
+
+struct run {
+	uv_loop_t loop;
+	uv_prepare_t turn;            /* the end of each turn of the loop */
+	uv_timer_t wake;              /* backoffs */
+	uv_signal_t on_int, on_term;
+	struct loaded *l;             /* borrowed: graph, state, registry */
+	const struct settings *settings;
+	const struct run_options *options;
+	const struct run_observer *observer;
+	struct journal *journal;
+	struct redact secrets;        /* values read so far */
+	struct plugins *plugins;
+	struct control *control;
+	struct run_lock lock;
+	struct live **live;           /* by step; NULL: no open attempt */
+	uint32_t n_live;
+	struct effect *effect;        /* in order */
+	size_t n_effects, effects_cap;
+	json_t **shown;               /* events queued, for the observer */
+	size_t n_shown, shown_cap;
+	int64_t wall0_ms, mono0_ms;   /* the run's clock: wall time that never goes back */
+	unsigned interrupts;          /* SIGINT or SIGTERM so far */
+	bool halted;                  /* the journal failed: end, write nothing */
+	bool paused_said;             /* run.paused is in the journal for this pause */
+	bool over;                    /* the loop is to end */
+	int exit_status;
+	struct error why;             /* of halted */
+};
+
+/* run.c */
+int64_t run_now_ms(const struct run *run);
+/* Takes the reference to event; applies and queues it.  A failure halts the run. */
+void run_record(struct run *run, json_t *event);
+void run_effect(struct run *run, struct effect effect);
+void run_halt(struct run *run, const struct error *why);
+void run_log(struct run *run, uint32_t step, int level, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+/* attempts.c */
+void attempt_open(struct run *run, const struct sched_command *command);
+void attempt_carry_out(struct run *run, const struct effect *effect);
+void attempts_cancel_all(struct run *run, const char *why);
+
+#endif

@@ -1,0 +1,341 @@
+#include "core/base/base.h"
+#include "core/plan/secret.h"
+#include "core/run/clean.h"
+#include "core/run/plugins.h"
+#include "core/run/preview.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct previewing {
+	uv_loop_t loop;
+	uv_idle_t feed;            /* starts probes from inside the loop */
+	uv_signal_t on_int;
+	struct loaded *l;
+	const struct settings *settings;
+	struct plugins *plugins;
+	struct preview *out;
+	struct probing **probing;  /* by step; NULL: none open */
+	struct redact secrets;
+	size_t max_changes;
+	uint32_t next, open;       /* the next step to look at; probes under way */
+};
+
+/* One probe under way. */
+struct probing {
+	struct previewing *p;
+	struct attempt *attempt;
+	uint32_t step;
+};
+
+static struct preview_step *
+result_of(struct probing *b)
+{
+	return &b->p->out->step[b->step];
+}
+
+static void
+fail(struct previewing *p, uint32_t step, const char *text)
+{
+	struct preview_step *r = &p->out->step[step];
+
+	r->kind = PREVIEW_FAILED;
+	free(r->text);
+	r->text = clean_text(&p->secrets, text);
+	p->out->failed++;
+}
+
+/* --- what the probe says ------------------------------------------------- */
+
+static void
+on_state(struct probing *b, const json_t *msg)
+{
+	struct preview_step *r = result_of(b);
+	char why[ERROR_MAX];
+
+	if (!json_bool_or(msg, "told", false)) {
+		r->kind = PREVIEW_UNTOLD;
+		return;
+	}
+	r->kind = PREVIEW_TOLD;
+	r->now = strdup(json_str_or(msg, "now", ""));
+	r->fingerprint = strdup(json_str_or(msg, "fingerprint", ""));
+	r->changes = (uint64_t)json_int_or(msg, "changes", 0);
+	r->total = (uint64_t)json_int_or(msg, "total", 0);
+	b->p->out->changes += r->changes;
+	if (!expect_allows(&b->p->l->graph->steps[b->step], r->changes, r->total, why)) {
+		r->refused = strdup(why);
+		b->p->out->refused++;
+	}
+}
+
+static void
+on_change(struct probing *b, const json_t *msg)
+{
+	static const char *const keys[] = {"object", "was", "will_be"};
+	struct preview_step *r = result_of(b);
+	json_t *change;
+
+	if (json_array_size(r->change) >= b->p->max_changes)
+		return;
+	if (!r->change)
+		r->change = json_array();
+	change = json_object();
+	for (size_t i = 0; change && i < COUNT_OF(keys); i++)
+		json_object_set(change, keys[i], json_object_get(msg, keys[i]));
+	json_array_append_new(r->change, change);
+}
+
+static void
+on_loss(struct probing *b, const json_t *msg)
+{
+	struct preview_step *r = result_of(b);
+
+	if (!r->losses)
+		r->losses = json_array();
+	json_array_append(r->losses, json_object_get(msg, "text"));
+}
+
+static void
+on_secret(struct probing *b, const json_t *msg)
+{
+	const struct graph *g = b->p->l->graph;
+	const char *ref = json_str_or(msg, "ref", "");
+	struct strbuf value = STRBUF_INIT;
+	int rc = E_NOTFOUND;
+
+	for (uint32_t i = 0; i < g->n_secrets; i++)
+		if (!strcmp(g->secrets[i].name, ref))
+			rc = secret_read(g->secrets[i].file, g->secrets[i].env, &value, NULL);
+	if (rc == 0)
+		rc = redact_add(&b->p->secrets, value.buf, value.len);
+	attempt_secret(b->attempt, json_int_or(msg, "id", 0),
+		       rc < 0 ? RESITE_ERR_INVALID : (int)value.len, rc < 0 ? NULL : value.buf,
+		       value.len);
+	secret_wipe(&value);
+}
+
+static void
+on_message(void *ctx, const json_t *msg, const char *line, size_t len)
+{
+	static const struct {
+		const char *kind;
+		void (*handle)(struct probing *, const json_t *);
+	} handlers[] = {
+		{"change", on_change}, {"state", on_state}, {"loss", on_loss}, {"secret", on_secret},
+	};
+	struct probing *b = ctx;
+	json_t *clean = clean_message(&b->p->secrets, msg, line, len);
+	const char *kind = json_str_or(clean, "kind", "");
+
+	for (size_t i = 0; i < COUNT_OF(handlers); i++)
+		if (!strcmp(handlers[i].kind, kind))
+			handlers[i].handle(b, clean);
+	json_decref(clean);
+}
+
+static void
+on_log(void *ctx, const char *line)
+{
+	(void)ctx;
+	(void)line;
+}
+
+static void on_feed(uv_idle_t *idle);
+
+static void
+on_ended(void *ctx, const struct attempt_end *end)
+{
+	struct probing *b = ctx;
+
+	if (end->outcome != ATTEMPT_CLEAN || end->rc != RESITE_OK)
+		fail(b->p, b->step, end->outcome == ATTEMPT_CLEAN ? end->text : end->why);
+	b->p->probing[b->step] = NULL;
+	b->p->open--;
+	uv_idle_start(&b->p->feed, on_feed);
+	free(b);
+}
+
+static const struct attempt_events attempt_events = {on_message, on_log, on_ended};
+
+/* --- starting ------------------------------------------------------------ */
+
+static int
+write_spec(const struct previewing *p, const struct step *step, struct strbuf *line,
+	   struct error *err)
+{
+	json_t *params = json_parse(step->params, strlen(step->params), err);
+
+	if (!params)
+		return E_INVALID;
+	protocol_write_attempt(line, &(struct attempt_spec){
+		.run = "preview",
+		.step = step->name,
+		.action = step->action->name,
+		.attempt = 1,
+		.mode = p->l->graph->mode,
+		.timeout_ms = step->timeout_ms,
+		.params = params,
+		.phases = PHASES_PREVIEW,
+	});
+	json_decref(params);
+	return line->failed ? error_set(err, E_NOMEM, "out of memory") : 0;
+}
+
+static int
+start(struct previewing *p, uint32_t i, struct error *err)
+{
+	const struct step *step = &p->l->graph->steps[i];
+	struct probing *b = calloc(1, sizeof(*b));
+	struct strbuf line = STRBUF_INIT;
+	struct nursery *nursery;
+	int rc = b ? 0 : error_set(err, E_NOMEM, "out of memory");
+
+	if (rc == 0)
+		rc = write_spec(p, step, &line, err);
+	if (rc == 0)
+		rc = plugins_nursery(p->plugins, step->plugin, &nursery, err);
+	if (rc == 0) {
+		*b = (struct probing){.p = p, .step = i};
+		rc = attempt_start(nursery, line.buf, line.len, step->timeout_ms, &attempt_events, b,
+				   &b->attempt, err);
+	}
+	strbuf_release(&line);
+	if (rc < 0) {
+		free(b);
+		return rc;
+	}
+	p->probing[i] = b;
+	p->open++;
+	return 0;
+}
+
+/* What can be said of a step without running it; FAILED stands for "must be run". */
+static enum preview_kind
+kind_of(const struct graph *g, const struct step *step)
+{
+	if (step->builtin)
+		return !strcmp(step->action->name, "approve") ? PREVIEW_PERSON : PREVIEW_JOIN;
+	if (g->mode == RESITE_REHEARSAL && step->rehearse == REHEARSE_SKIP)
+		return PREVIEW_JOIN;
+	if (step->deferred)
+		return PREVIEW_LATER;
+	if (step->action->has & SCHEMA_HAS_PROBE)
+		return PREVIEW_FAILED;
+	return step->action->has & SCHEMA_HAS_APPLY ? PREVIEW_NO_PROBE : PREVIEW_READS;
+}
+
+static void
+on_feed(uv_idle_t *idle)
+{
+	struct previewing *p = idle->data;
+	const struct graph *g = p->l->graph;
+	struct error err = {0};
+
+	while (p->next < g->n_steps && p->open < p->settings->jobs) {
+		uint32_t i = p->next++;
+
+		p->out->step[i].kind = kind_of(g, &g->steps[i]);
+		if (p->out->step[i].kind == PREVIEW_FAILED && start(p, i, &err) < 0)
+			fail(p, i, err.text);
+	}
+	uv_idle_stop(idle);
+	if (p->next == g->n_steps && !p->open)
+		uv_stop(&p->loop);
+}
+
+static void
+on_signal(uv_signal_t *handle, int signum)
+{
+	struct previewing *p = handle->data;
+
+	(void)signum;
+	p->next = p->l->graph->n_steps;
+	for (uint32_t i = 0; i < p->l->graph->n_steps; i++)
+		if (p->probing[i])
+			attempt_cancel(p->probing[i]->attempt, "interrupted");
+	uv_idle_start(&p->feed, on_feed);
+}
+
+static void
+on_plugin_log(void *ctx, const char *plugin, const char *text)
+{
+	(void)ctx;
+	(void)plugin;
+	(void)text;
+}
+
+static void
+close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static int
+probe_all(struct previewing *p, struct error *err)
+{
+	uint32_t n = p->l->graph->n_steps;
+
+	p->out->step = calloc(n ? n : 1, sizeof(*p->out->step));
+	p->probing = calloc(n ? n : 1, sizeof(struct probing *));
+	p->plugins = plugins_new(&p->loop, p->l->registry, p->l->graph, -1, on_plugin_log, p);
+	if (!p->out->step || !p->probing || !p->plugins)
+		return error_set(err, E_NOMEM, "out of memory");
+	p->out->n_steps = n;
+	signal(SIGPIPE, SIG_IGN);
+	uv_idle_init(&p->loop, &p->feed);
+	uv_signal_init(&p->loop, &p->on_int);
+	p->feed.data = p->on_int.data = p;
+	uv_signal_start(&p->on_int, on_signal, SIGINT);
+	uv_idle_start(&p->feed, on_feed);
+	uv_run(&p->loop, UV_RUN_DEFAULT);
+	return 0;
+}
+
+int
+preview_run(struct loaded *l, const struct settings *settings, size_t max_changes,
+	    struct preview **ret, struct error *err)
+{
+	struct previewing p = {.l = l, .settings = settings, .max_changes = max_changes};
+	int rc = uv_loop_init(&p.loop);
+
+	if (rc < 0)
+		return error_set(err, E_IO, "the event loop: %s", uv_strerror(rc));
+	p.out = calloc(1, sizeof(*p.out));
+	rc = p.out ? probe_all(&p, err) : error_set(err, E_NOMEM, "out of memory");
+	plugins_free(p.plugins);
+	uv_run(&p.loop, UV_RUN_NOWAIT);
+	uv_walk(&p.loop, close_handle, NULL);
+	while (uv_run(&p.loop, UV_RUN_DEFAULT))
+		;
+	uv_loop_close(&p.loop);
+	free(p.probing);
+	redact_release(&p.secrets);
+	if (rc < 0)
+		preview_free(p.out);
+	else
+		*ret = p.out;
+	return rc;
+}
+
+void
+preview_free(struct preview *preview)
+{
+	if (!preview)
+		return;
+	for (uint32_t i = 0; i < preview->n_steps; i++) {
+		struct preview_step *r = &preview->step[i];
+
+		free(r->now);
+		free(r->fingerprint);
+		free(r->text);
+		free(r->refused);
+		json_decref(r->change);
+		json_decref(r->losses);
+	}
+	free(preview->step);
+	free(preview);
+}

@@ -1,0 +1,576 @@
+#include "core/base/base.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/vec.h"
+#include "core/run/orchestra.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long a resume waits for workers of a lost orchestrator: their grace time
+ * (TERM, then KILL) and some. */
+#define WORKERS_WAIT_MS 15000
+
+/* --- events -------------------------------------------------------------- */
+
+int64_t
+run_now_ms(const struct run *run)
+{
+	return run->wall0_ms + (clock_mono_ms() - run->mono0_ms);
+}
+
+void
+run_log(struct run *run, uint32_t step, int level, const char *fmt, ...)
+{
+	struct strbuf text = STRBUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	strbuf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	redact_text(&run->secrets, &text);
+	run->observer->log(run->observer->ctx, run->l->state, step, level, text.buf);
+	strbuf_release(&text);
+}
+
+void
+run_halt(struct run *run, const struct error *why)
+{
+	if (run->halted)
+		return;
+	run->halted = true;
+	run->why = *why;
+	run->exit_status = why->code == E_FENCED ? EXIT_FENCED : EXIT_FAILED;
+	attempts_cancel_all(run, "the journal cannot be written");
+}
+
+/* Applies and queues event (borrowed).  Failure leaves state and journal as they
+ * were when the event does not fit. */
+static int
+record(struct run *run, json_t *event, struct error *err)
+{
+	int64_t now_ms = run_now_ms(run);
+	int rc = run_state_apply(run->l->state, event, now_ms, err);
+
+	if (rc == 0)
+		rc = journal_add(run->journal, now_ms, event, err);
+	if (rc == 0 && vec_reserve(&run->shown, run->n_shown + 1, &run->shown_cap) < 0)
+		rc = error_set(err, E_NOMEM, "out of memory");
+	if (rc == 0)
+		run->shown[run->n_shown++] = json_incref(event);
+	return rc;
+}
+
+void
+run_record(struct run *run, json_t *event)
+{
+	struct error err = {E_NOMEM, "out of memory"};
+
+	if (!run->halted && (!event || record(run, event, &err) < 0))
+		run_halt(run, &err);
+	json_decref(event);
+}
+
+void
+run_effect(struct run *run, struct effect effect)
+{
+	if (vec_reserve(&run->effect, run->n_effects + 1, &run->effects_cap) < 0)
+		run_halt(run, &(struct error){E_NOMEM, "out of memory"});
+	else
+		run->effect[run->n_effects++] = effect;
+}
+
+/* --- one turn of the loop ------------------------------------------------ */
+
+static void
+open_gate(struct run *run, uint32_t step)
+{
+	const struct step *s = &run->l->graph->steps[step];
+	json_t *params = json_parse(s->params, strlen(s->params), NULL);
+	json_t *event = event_new("gate.opened", s->name);
+
+	if (event)
+		json_object_set_new(event, "text", json_string(json_str_or(params, "question", "")));
+	json_decref(params);
+	run_record(run, event);
+}
+
+static void
+take_commands(struct run *run)
+{
+	struct sched_command c;
+
+	sched_time(run->l->state->sched, run_now_ms(run));
+	while (!run->halted && sched_next(run->l->state->sched, &c)) {
+		switch (c.kind) {
+		case COMMAND_START:
+			attempt_open(run, &c);
+			break;
+		case COMMAND_GATE:
+			open_gate(run, c.step);
+			break;
+		case COMMAND_PASS:
+			run_record(run, event_new("step.passed",
+						  run->l->graph->steps[c.step].name));
+			break;
+		}
+	}
+}
+
+static void
+show_events(struct run *run)
+{
+	for (size_t i = 0; i < run->n_shown; i++) {
+		run->observer->event(run->observer->ctx, run->l->state, run->shown[i]);
+		json_decref(run->shown[i]);
+	}
+	run->n_shown = 0;
+}
+
+/* Makes what was queued durable, then does what waited for it. */
+static void
+commit(struct run *run)
+{
+	struct error err = {0};
+	struct effect *effects;
+	size_t n;
+
+	if (run->halted)
+		return;
+	if (journal_flush(run->journal, &err) < 0) {
+		run_halt(run, &err);
+		return;
+	}
+	show_events(run);
+	/* Carrying out may queue new effects: they belong to the next commit. */
+	effects = run->effect;
+	n = run->n_effects;
+	run->effect = NULL;
+	run->n_effects = run->effects_cap = 0;
+	for (size_t i = 0; i < n; i++)
+		attempt_carry_out(run, &effects[i]);
+	free(effects);
+}
+
+static void
+finish(struct run *run, int exit_status, json_t *event)
+{
+	run_record(run, event);
+	commit(run);
+	if (!run->halted)
+		run->exit_status = exit_status;
+	run->over = true;
+}
+
+static void
+finish_done(struct run *run)
+{
+	bool failed = sched_count(run->l->state->sched, STEP_FAILED) > 0;
+	json_t *event = event_new("run.ended", NULL);
+
+	if (event)
+		json_object_set_new(event, "outcome", json_string(failed ? "failed" : "done"));
+	finish(run, failed ? EXIT_FAILED : EXIT_DONE, event);
+}
+
+static json_t *
+pause_event(const char *kind, const char *why)
+{
+	json_t *event = event_new(kind, NULL);
+
+	if (event)
+		json_object_set_new(event, "why", json_string(why));
+	return event;
+}
+
+/* Nothing runs and nothing is ready: a person is wanted. */
+static void
+pause_run(struct run *run)
+{
+	const struct sched *s = run->l->state->sched;
+	const char *why = sched_count(s, STEP_ASK) ? "a step has failed" : "an approval is wanted";
+
+	if (!run->options->wait_for_person || !run->control) {
+		finish(run, EXIT_PAUSED, pause_event("run.paused", why));
+		return;
+	}
+	if (run->paused_said)
+		return;
+	run->paused_said = true;
+	run_record(run, pause_event("run.paused", why));
+	commit(run);
+}
+
+static void
+finish_stopped(struct run *run)
+{
+	if (run->l->state->told_to_stop)
+		finish(run, EXIT_PAUSED, pause_event("run.stopped", "a person stopped it"));
+	else
+		finish(run, EXIT_FAILED,
+		       pause_event("run.stopped", "a step failed whose policy is to stop"));
+}
+
+static void
+look_for_end(struct run *run)
+{
+	if (run->n_live || run->over)
+		return;
+	if (run->halted) {
+		run->over = true;
+		return;
+	}
+	switch (sched_phase(run->l->state->sched)) {
+	case RUN_ACTIVE:
+		run->paused_said = false;
+		break;
+	case RUN_DONE:
+		finish_done(run);
+		break;
+	case RUN_PAUSED:
+		pause_run(run);
+		break;
+	case RUN_STOPPED:
+		finish_stopped(run);
+		break;
+	}
+}
+
+static void
+on_wake(uv_timer_t *timer)
+{
+	(void)timer; /* the turn that follows does the work */
+}
+
+static void
+arm_wake(struct run *run)
+{
+	int64_t at = sched_wake_ms(run->l->state->sched), now = run_now_ms(run);
+
+	if (at == INT64_MAX)
+		uv_timer_stop(&run->wake);
+	else
+		uv_timer_start(&run->wake, on_wake, at > now ? (uint64_t)(at - now) : 0, 0);
+}
+
+static void
+turn(struct run *run)
+{
+	do {
+		take_commands(run);
+		commit(run);
+		/* A start that failed at once has queued its end. */
+	} while (!run->halted && (journal_pending(run->journal) || run->n_effects));
+	look_for_end(run);
+	if (run->over)
+		uv_stop(&run->loop);
+	else
+		arm_wake(run);
+}
+
+static void
+on_turn(uv_prepare_t *prepare)
+{
+	turn(prepare->data);
+}
+
+/* --- words from outside -------------------------------------------------- */
+
+static int
+on_word(void *ctx, json_t *event, struct error *err)
+{
+	struct run *run = ctx;
+	int rc;
+
+	if (run->halted || run->over)
+		return error_set(err, E_REFUSED, "the run is ending");
+	rc = run_state_allows(run->l->state, event, err);
+	if (rc < 0)
+		return rc;
+	rc = record(run, event, err);
+	if (rc < 0) {
+		run_halt(run, err);
+		return rc;
+	}
+	commit(run);
+	return run->halted ? error_set(err, run->why.code, "%s", run->why.text) : 0;
+}
+
+/* The first interrupt lets running steps end and starts none; the second one
+ * cancels them. */
+static void
+on_signal(uv_signal_t *handle, int signum)
+{
+	struct run *run = handle->data;
+	json_t *event;
+
+	if (++run->interrupts > 1) {
+		run_log(run, SCHED_NONE, LOG_WARN, "%s again: the running steps are cancelled",
+			strsignal(signum));
+		attempts_cancel_all(run, "interrupted");
+		return;
+	}
+	run_log(run, SCHED_NONE, LOG_WARN, "%s: running steps end, no new ones start (once more: "
+		"cancel them)", strsignal(signum));
+	event = event_new("operator.stop", NULL);
+	if (event) {
+		char *actor = run_actor();
+
+		json_object_set_new(event, "actor", json_string(actor ? actor : "?"));
+		json_object_set_new(event, "reason", json_string(strsignal(signum)));
+		free(actor);
+	}
+	run_record(run, event);
+}
+
+/* --- a run's life -------------------------------------------------------- */
+
+static void
+on_plugin_log(void *ctx, const char *plugin, const char *text)
+{
+	run_log(ctx, SCHED_NONE, LOG_WARN, "plugin %s: %s", plugin, text);
+}
+
+static void
+init_handles(struct run *run)
+{
+	uv_prepare_init(&run->loop, &run->turn);
+	uv_timer_init(&run->loop, &run->wake);
+	uv_signal_init(&run->loop, &run->on_int);
+	uv_signal_init(&run->loop, &run->on_term);
+	run->turn.data = run->on_int.data = run->on_term.data = run;
+	uv_prepare_start(&run->turn, on_turn);
+	uv_signal_start(&run->on_int, on_signal, SIGINT);
+	uv_signal_start(&run->on_term, on_signal, SIGTERM);
+}
+
+static int
+init(struct run *run, const struct journal_end *end, struct store *store, struct error *err)
+{
+	struct loaded *l = run->l;
+
+	run->wall0_ms = clock_wall_ms();
+	if (run->wall0_ms < l->state->last_ms)
+		run->wall0_ms = l->state->last_ms;
+	run->mono0_ms = clock_mono_ms();
+	run->live = calloc(l->graph->n_steps ? l->graph->n_steps : 1, sizeof(struct live *));
+	run->journal = journal_new(store, l->run, end ? end->last_seq : 0,
+				   end ? end->last_hash : NULL, &run->secrets);
+	run->plugins = plugins_new(&run->loop, l->registry, l->graph, run->lock.workers_fd,
+				   on_plugin_log, run);
+	if (!run->live || !run->journal || !run->plugins)
+		return error_set(err, E_NOMEM, "out of memory");
+	/* The loss of the terminal, or of a reader of our output, ends no failover. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	init_handles(run);
+	return 0;
+}
+
+static void
+close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void
+release(struct run *run)
+{
+	plugins_free(run->plugins);
+	control_close(run->control);
+	uv_run(&run->loop, UV_RUN_NOWAIT);
+	uv_walk(&run->loop, close_handle, NULL);
+	while (uv_run(&run->loop, UV_RUN_DEFAULT))
+		;
+	uv_loop_close(&run->loop);
+	for (size_t i = 0; i < run->n_shown; i++)
+		json_decref(run->shown[i]);
+	free(run->shown);
+	free(run->effect);
+	free(run->live);
+	journal_free(run->journal);
+	redact_release(&run->secrets);
+	run_lock_release(&run->lock);
+}
+
+static void
+open_control(struct run *run)
+{
+	struct error err = {0};
+
+	run->control = control_open(&run->loop, run->settings->state_dir, run->l->run, on_word, run,
+				    &err);
+	if (!run->control)
+		run_log(run, SCHED_NONE, LOG_WARN, "no words from other terminals: %s", err.text);
+}
+
+static int
+go(struct run *run, json_t *first, int *ret_exit, struct error *err)
+{
+	int rc = first ? record(run, first, err) : error_set(err, E_NOMEM, "out of memory");
+
+	if (rc == 0)
+		rc = journal_flush(run->journal, err);
+	if (rc < 0) {
+		uv_prepare_stop(&run->turn);
+		return rc;
+	}
+	show_events(run);
+	plugins_warm_up(run->plugins);
+	open_control(run);
+	uv_run(&run->loop, UV_RUN_DEFAULT);
+	uv_prepare_stop(&run->turn);
+	if (run->halted)
+		error_set(err, run->why.code, "%s", run->why.text);
+	*ret_exit = run->exit_status;
+	return run->halted ? run->why.code : 0;
+}
+
+static void
+add_origin(json_t *event)
+{
+	char host[256] = "";
+	char *actor = run_actor();
+
+	gethostname(host, sizeof(host) - 1);
+	json_object_set_new(event, "actor", json_string(actor ? actor : "?"));
+	json_object_set_new(event, "host", json_string_lossy(host));
+	json_object_set_new(event, "pid", json_integer(getpid()));
+	json_object_set_new(event, "version", json_string(PACKAGE_VERSION));
+	free(actor);
+}
+
+static json_t *
+only_to_json(const struct run_options *options)
+{
+	json_t *only = json_array();
+
+	for (size_t i = 0; only && i < options->n_only; i++)
+		json_array_append_new(only, json_string(options->only[i]));
+	return only;
+}
+
+static json_t *
+started_event(const struct run *run)
+{
+	const struct loaded *l = run->l;
+	const struct graph *g = l->graph;
+	json_t *event = event_new("run.started", NULL);
+
+	if (!event)
+		return NULL;
+	add_origin(event);
+	json_object_set_new(event, "format", json_integer(JOURNAL_FORMAT));
+	json_object_set_new(event, "run", json_string(l->run));
+	json_object_set_new(event, "plan", json_string(g->plan));
+	json_object_set_new(event, "runbook", json_string(g->runbook));
+	json_object_set_new(event, "from", json_string(g->from));
+	json_object_set_new(event, "to", json_string(g->to));
+	json_object_set_new(event, "mode", json_string(mode_name(g->mode)));
+	json_object_set_new(event, "only", only_to_json(run->options));
+	json_object_set_new(event, "jobs", json_integer(run->settings->jobs));
+	json_object_set_new(event, "plugins", schemas_to_json(l->schemas));
+	json_object_set_new(event, "text", plan_text_to_json(&l->text));
+	return event;
+}
+
+static json_t *
+resumed_event(void)
+{
+	json_t *event = event_new("run.resumed", NULL);
+
+	if (event)
+		add_origin(event);
+	return event;
+}
+
+static int
+orchestrate(struct run *run, struct store *store, bool resume, int *ret_exit, struct error *err)
+{
+	json_t *first;
+	int rc = uv_loop_init(&run->loop);
+
+	if (rc < 0)
+		return error_set(err, E_IO, "the event loop: %s", uv_strerror(rc));
+	rc = init(run, resume ? &run->l->end : NULL, store, err);
+	if (rc == 0) {
+		first = resume ? resumed_event() : started_event(run);
+		rc = go(run, first, ret_exit, err);
+		json_decref(first);
+	}
+	release(run);
+	return rc;
+}
+
+int
+run_start(struct loaded *l, const struct settings *settings, struct store *store,
+	  const struct run_options *options, const struct run_observer *observer, int *ret_exit,
+	  struct error *err)
+{
+	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer};
+	struct run_config config = {.jobs = settings->jobs};
+	int rc = run_lock_take(&run.lock, settings->state_dir, l->run, 0, err);
+
+	if (rc < 0)
+		return rc;
+	l->state = run_state_new(l->graph, &config);
+	if (!l->state) {
+		run_lock_release(&run.lock);
+		return error_set(err, E_NOMEM, "out of memory");
+	}
+	return orchestrate(&run, store, false, ret_exit, err);
+}
+
+int
+run_resume(struct loaded *l, const struct settings *settings, struct store *store,
+	   const struct run_options *options, const struct run_observer *observer, int *ret_exit,
+	   struct error *err)
+{
+	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer};
+	int rc;
+
+	if (l->state->ended)
+		return error_set(err, E_REFUSED, "run %s has ended (%s): there is nothing to resume",
+				 l->run, l->state->outcome);
+	rc = run_lock_take(&run.lock, settings->state_dir, l->run, WORKERS_WAIT_MS, err);
+	return rc < 0 ? rc : orchestrate(&run, store, true, ret_exit, err);
+}
+
+char *
+run_new_id(const char *runbook, int64_t wall_ms)
+{
+	struct strbuf id = STRBUF_INIT;
+	time_t s = (time_t)(wall_ms / 1000);
+	char when[32];
+	struct tm tm;
+
+	gmtime_r(&s, &tm);
+	strftime(when, sizeof(when), "%Y%m%d-%H%M%S", &tm);
+	strbuf_addf(&id, "%s-%s", when, runbook);
+	return strbuf_detach(&id);
+}
+
+char *
+run_actor(void)
+{
+	const struct passwd *pw = getpwuid(getuid());
+	const char *sudo = getenv("SUDO_USER");
+	struct strbuf name = STRBUF_INIT;
+
+	if (pw)
+		strbuf_addstr(&name, pw->pw_name);
+	else
+		strbuf_addf(&name, "uid %ld", (long)getuid());
+	if (sudo && *sudo)
+		strbuf_addf(&name, " (sudo %s)", sudo);
+	return strbuf_detach(&name);
+}

@@ -1,0 +1,107 @@
+#include "core/base/base.h"
+#include "core/view/preview_text.h"
+
+static const char *
+kind_name(enum preview_kind kind)
+{
+	static const char *const names[] = {
+		[PREVIEW_TOLD] = "probed",       [PREVIEW_UNTOLD] = "cannot tell",
+		[PREVIEW_NO_PROBE] = "no probe", [PREVIEW_READS] = "reads",
+		[PREVIEW_LATER] = "later",       [PREVIEW_PERSON] = "person",
+		[PREVIEW_JOIN] = "join",         [PREVIEW_FAILED] = "failed",
+	};
+
+	return names[kind];
+}
+
+static void
+write_found(struct strbuf *out, const struct preview_step *r)
+{
+	switch (r->kind) {
+	case PREVIEW_TOLD:
+		strbuf_addf(out, "%" PRIu64 " of %" PRIu64 " would change; now: %s", r->changes,
+			    r->total, r->now ? r->now : "");
+		break;
+	case PREVIEW_UNTOLD:
+		strbuf_addstr(out, "would run; its probe cannot tell what would change");
+		break;
+	case PREVIEW_NO_PROBE:
+		strbuf_addstr(out, "would run; it has no probe");
+		break;
+	case PREVIEW_READS:
+		strbuf_addstr(out, "only reads");
+		break;
+	case PREVIEW_LATER:
+		strbuf_addstr(out, "known in the run: its parameters are outputs of other steps");
+		break;
+	case PREVIEW_PERSON:
+		strbuf_addstr(out, "waits for an approval");
+		break;
+	case PREVIEW_JOIN:
+		strbuf_addstr(out, "join point");
+		break;
+	case PREVIEW_FAILED:
+		strbuf_addf(out, "PROBE FAILED: %s", r->text ? r->text : "?");
+		break;
+	}
+	strbuf_addch(out, '\n');
+}
+
+static void
+write_details(struct strbuf *out, const struct preview_step *r)
+{
+	size_t shown = json_array_size(r->change);
+
+	if (r->refused)
+		strbuf_addf(out, "      WOULD BE REFUSED: %s\n", r->refused);
+	for (size_t i = 0; i < json_array_size(r->losses); i++)
+		strbuf_addf(out, "      loss: %s\n",
+			    json_string_value(json_array_get(r->losses, i)));
+	for (size_t i = 0; i < shown; i++) {
+		const json_t *c = json_array_get(r->change, i);
+
+		strbuf_addf(out, "      %s: %s -> %s\n", json_str_or(c, "object", ""),
+			    json_str_or(c, "was", ""), json_str_or(c, "will_be", ""));
+	}
+	if (shown && r->changes > shown)
+		strbuf_addf(out, "      ... and %" PRIu64 " more\n", r->changes - shown);
+}
+
+void
+preview_write(struct strbuf *out, const struct graph *g, const struct preview *p)
+{
+	strbuf_addf(out, "preview of %s: %s -> %s, mode %s (nothing was changed)\n", g->runbook,
+		    g->from, g->to, mode_name(g->mode));
+	for (uint32_t k = 0; k < g->n_steps; k++) {
+		uint32_t i = g->topo[k];
+
+		strbuf_addf(out, "  %-20s ", g->steps[i].name);
+		write_found(out, &p->step[i]);
+		write_details(out, &p->step[i]);
+	}
+	strbuf_addf(out, "%" PRIu64 " changes in all; %" PRIu32 " probes failed, %" PRIu32
+		    " would be refused\n", p->changes, p->failed, p->refused);
+}
+
+static json_t *
+step_to_json(const struct step *s, const struct preview_step *r)
+{
+	return json_pack("{s:s, s:s, s:s*, s:s*, s:I, s:I, s:s*, s:s*, s:O*, s:O*}", "name", s->name,
+			 "kind", kind_name(r->kind), "now", r->now, "fingerprint",
+			 r->fingerprint, "changes", (json_int_t)r->changes, "total",
+			 (json_int_t)r->total, "error", r->text, "refused", r->refused, "change",
+			 r->change, "losses", r->losses);
+}
+
+json_t *
+preview_to_json(const struct graph *g, const struct preview *p)
+{
+	json_t *steps = json_array();
+
+	for (uint32_t i = 0; i < g->n_steps; i++)
+		json_array_append_new(steps, step_to_json(&g->steps[i], &p->step[i]));
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:o}", "runbook", g->runbook, "from",
+			 g->from, "to", g->to, "mode", mode_name(g->mode), "changes",
+			 (json_int_t)p->changes, "failed", (int)p->failed, "refused",
+			 (int)p->refused, "steps", steps);
+}

@@ -1,0 +1,300 @@
+#include "core/base/base.h"
+#include "core/base/clock.h"
+#include "core/view/status.h"
+
+#include <string.h>
+
+/* Runs with more steps than this show only those that want attention. */
+#define LONG_RUN 60
+
+const char *
+status_word(const struct run_state *state, const struct status_about *about)
+{
+	if (state->ended)
+		return state->outcome;
+	if (about->owner_pid)
+		return "running";
+	switch (sched_phase(state->sched)) {
+	case RUN_PAUSED: return "paused";
+	case RUN_STOPPED: return "stopped";
+	case RUN_DONE: return "done";
+	case RUN_ACTIVE: break;
+	}
+	return "interrupted";
+}
+
+/* "5000 of 5000 changed, 5000 undo records": what the journal knows of a step. */
+static void
+write_what(struct strbuf *out, const struct step_facts *f, enum step_state st)
+{
+	if (st == STEP_ASK || st == STEP_FAILED || st == STEP_BACKOFF) {
+		strbuf_addstr(out, f->text ? f->text : "");
+		return;
+	}
+	if (f->probed && f->changes)
+		strbuf_addf(out, "%" PRIu64 " of %" PRIu64 " changed", f->changes, f->total);
+	else if (f->probed)
+		strbuf_addf(out, "nothing to change (%" PRIu64 ")", f->total);
+	else if (st == STEP_GATE && f->now)
+		strbuf_addstr(out, f->now);
+	if (f->undo_records)
+		strbuf_addf(out, ", %" PRIu64 " undo records", f->undo_records);
+}
+
+static void
+write_step(struct strbuf *out, const struct run_state *state, uint32_t i, int64_t now_ms)
+{
+	static const char marks[] = {
+		[STEP_WAITING] = ' ', [STEP_READY] = '.',   [STEP_RUNNING] = '>',
+		[STEP_BACKOFF] = '~', [STEP_GATE] = '?',    [STEP_ASK] = '!',
+		[STEP_DONE] = '+',    [STEP_SKIPPED] = '-', [STEP_BY_HAND] = 'h',
+		[STEP_FAILED] = 'x',
+	};
+	const struct step_facts *f = &state->facts[i];
+	enum step_state st = sched_state(state->sched, i);
+	bool open = st == STEP_RUNNING || st == STEP_GATE;
+	char took[CLOCK_TEXT_MAX] = "";
+
+	if (f->started_ms)
+		clock_format_duration((open ? now_ms : f->ended_ms) - f->started_ms, took);
+	strbuf_addf(out, "  %c %-20s %-9s %8s  ", marks[st], state->graph->steps[i].name,
+		    step_state_name(st), took);
+	write_what(out, f, st);
+	while (out->len && out->buf[out->len - 1] == ' ')
+		out->buf[--out->len] = '\0';
+	strbuf_addch(out, '\n');
+}
+
+static bool
+is_shown(const struct run_state *state, uint32_t i, bool all)
+{
+	enum step_state st = sched_state(state->sched, i);
+
+	return all || state->graph->n_steps <= LONG_RUN ||
+	       (st != STEP_DONE && st != STEP_WAITING && st != STEP_READY);
+}
+
+static void
+write_head(struct strbuf *out, const struct run_state *state, const struct status_about *about)
+{
+	const struct graph *g = state->graph;
+	char when[CLOCK_TEXT_MAX], took[CLOCK_TEXT_MAX];
+
+	strbuf_addf(out, "run %s: %s", about->run, status_word(state, about));
+	if (about->owner_pid)
+		strbuf_addf(out, " (process %d)", about->owner_pid);
+	strbuf_addf(out, "\n  %s of plan %s, %s -> %s, mode %s\n", g->runbook, g->plan, g->from,
+		    g->to, mode_name(g->mode));
+	strbuf_addf(out, "  started %s, last event after %s\n",
+		    clock_format_utc(state->started_ms, when),
+		    clock_format_duration(state->last_ms - state->started_ms, took));
+}
+
+static void
+write_counts(struct strbuf *out, const struct run_state *state)
+{
+	const char *sep = "  ";
+
+	for (int st = STEP_WAITING; st <= STEP_FAILED; st++) {
+		uint32_t n = sched_count(state->sched, (enum step_state)st);
+
+		if (!n)
+			continue;
+		strbuf_addf(out, "%s%" PRIu32 " %s", sep, n, step_state_name((enum step_state)st));
+		sep = ", ";
+	}
+	strbuf_addf(out, " of %" PRIu32 " steps\n", state->graph->n_steps);
+}
+
+void
+status_write_asks(struct strbuf *out, const struct run_state *state, const char *run)
+{
+	for (uint32_t i = 0; i < state->graph->n_steps; i++) {
+		const struct step *s = &state->graph->steps[i];
+		const struct step_facts *f = &state->facts[i];
+
+		switch (sched_state(state->sched, i)) {
+		case STEP_GATE:
+			strbuf_addf(out, "%s:%u: step %s wants an approval%s%s\n"
+				    "  resite approve %s %s --reason '...'\n",
+				    s->at.file, s->at.line, s->name, f->now && *f->now ? ": " : "",
+				    f->now ? f->now : "", run, s->name);
+			break;
+		case STEP_ASK:
+			strbuf_addf(out, "%s:%u: step %s failed: %s\n"
+				    "  resite retry|skip|by-hand %s %s --reason '...'\n",
+				    s->at.file, s->at.line, s->name, f->text ? f->text : "?", run,
+				    s->name);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* What to type to go on, when nobody works on the run. */
+static void
+write_next(struct strbuf *out, const struct run_state *state, const struct status_about *about)
+{
+	if (!about->owner_pid && !state->ended)
+		strbuf_addf(out, "then, or to go on now:\n  resite resume %s\n", about->run);
+}
+
+void
+status_write(struct strbuf *out, const struct run_state *state, const struct status_about *about)
+{
+	write_head(out, state, about);
+	write_counts(out, state);
+	for (uint32_t i = 0; i < state->graph->n_steps; i++)
+		if (is_shown(state, i, about->all_steps))
+			write_step(out, state, i, about->now_ms);
+	status_write_workloads(out, state);
+	status_write_asks(out, state, about->run);
+	write_next(out, state, about);
+}
+
+/* --- the recovery clock -------------------------------------------------- */
+
+struct workload {
+	const char *name;
+	uint32_t steps, settled;
+	int64_t back_ms; /* when its last step was settled */
+};
+
+static bool
+is_settled(enum step_state st)
+{
+	return st == STEP_DONE || st == STEP_SKIPPED || st == STEP_BY_HAND || st == STEP_FAILED;
+}
+
+static struct workload
+sum_up(const struct run_state *state, const char *name)
+{
+	struct workload w = {.name = name};
+
+	for (uint32_t i = 0; i < state->graph->n_steps; i++) {
+		if (state->graph->steps[i].workload != name)
+			continue;
+		w.steps++;
+		if (!is_settled(sched_state(state->sched, i)))
+			continue;
+		w.settled++;
+		if (state->facts[i].ended_ms > w.back_ms)
+			w.back_ms = state->facts[i].ended_ms;
+	}
+	return w;
+}
+
+static bool
+seen_before(const struct graph *g, uint32_t i)
+{
+	for (uint32_t k = 0; k < i; k++)
+		if (g->steps[k].workload == g->steps[i].workload)
+			return true;
+	return false;
+}
+
+static void
+write_workload(struct strbuf *out, const struct run_state *state, const struct workload *w)
+{
+	char took[CLOCK_TEXT_MAX];
+
+	strbuf_addf(out, "  %-18s ", w->name);
+	if (w->settled < w->steps)
+		strbuf_addf(out, "not back: %" PRIu32 " of %" PRIu32 " steps left\n",
+			    w->steps - w->settled, w->steps);
+	else
+		strbuf_addf(out, "back after %s\n",
+			    clock_format_duration(w->back_ms - state->started_ms, took));
+}
+
+void
+status_write_workloads(struct strbuf *out, const struct run_state *state)
+{
+	const struct graph *g = state->graph;
+	char rto[CLOCK_TEXT_MAX];
+	bool any = false;
+
+	for (uint32_t i = 0; i < g->n_steps; i++) {
+		struct workload w;
+
+		if (!g->steps[i].workload || seen_before(g, i))
+			continue;
+		if (!any)
+			strbuf_addf(out, "recovery time%s%s:\n", g->rto_ms ? ", objective " : "",
+				    g->rto_ms ? clock_format_duration(g->rto_ms, rto) : "");
+		any = true;
+		w = sum_up(state, g->steps[i].workload);
+		write_workload(out, state, &w);
+	}
+}
+
+/* --- JSON ---------------------------------------------------------------- */
+
+static json_t *
+step_to_json(const struct run_state *state, uint32_t i)
+{
+	const struct step *s = &state->graph->steps[i];
+	const struct step_facts *f = &state->facts[i];
+	json_t *obj = json_pack("{s:s, s:o, s:s, s:I, s:s*, s:s*, s:s*, s:O*, s:O*}", "name", s->name,
+				"does", json_sprintf("%s.%s", s->plugin, s->action->name), "state",
+				step_state_name(sched_state(state->sched, i)), "attempts",
+				(json_int_t)sched_attempts(state->sched, i), "workload", s->workload,
+				"now", f->now, "text", f->text, "outputs", f->outputs, "losses",
+				f->losses);
+
+	if (!obj)
+		return NULL;
+	if (f->probed) {
+		json_object_set_new(obj, "changes", json_integer((json_int_t)f->changes));
+		json_object_set_new(obj, "total", json_integer((json_int_t)f->total));
+	}
+	if (f->undo_records)
+		json_object_set_new(obj, "undo_records",
+				    json_integer((json_int_t)f->undo_records));
+	if (f->started_ms)
+		json_object_set_new(obj, "started_ms",
+				    json_integer(f->started_ms - state->started_ms));
+	if (f->ended_ms)
+		json_object_set_new(obj, "ended_ms",
+				    json_integer(f->ended_ms - state->started_ms));
+	return obj;
+}
+
+static json_t *
+workloads_to_json(const struct run_state *state)
+{
+	const struct graph *g = state->graph;
+	json_t *all = json_object();
+
+	for (uint32_t i = 0; all && i < g->n_steps; i++) {
+		struct workload w;
+
+		if (!g->steps[i].workload || seen_before(g, i))
+			continue;
+		w = sum_up(state, g->steps[i].workload);
+		json_object_set_new(all, w.name,
+				    w.settled < w.steps ?
+					    json_null() :
+					    json_integer(w.back_ms - state->started_ms));
+	}
+	return all;
+}
+
+json_t *
+status_to_json(const struct run_state *state, const struct status_about *about)
+{
+	const struct graph *g = state->graph;
+	json_t *steps = json_array();
+	char when[CLOCK_TEXT_MAX];
+
+	for (uint32_t i = 0; i < g->n_steps; i++)
+		json_array_append_new(steps, step_to_json(state, i));
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "run",
+			 about->run, "status", status_word(state, about), "pid",
+			 about->owner_pid, "plan", g->plan, "runbook", g->runbook, "from", g->from,
+			 "to", g->to, "mode", mode_name(g->mode), "started",
+			 clock_format_utc(state->started_ms, when), "last_ms",
+			 (json_int_t)(state->last_ms - state->started_ms), "workloads_back_ms",
+			 workloads_to_json(state), "steps", steps);
+}
