@@ -100,7 +100,7 @@ write_options(const struct named_server *s, FILE *f)
 		" minimal-responses yes; notify explicit; notify-delay 0;\n%s};\n"
 		"controls {};\n"
 		"logging { channel f { file \"%s/log\"; severity info; }; category default { f; };\n"
-		" category update { f; }; category lame-servers { null; }; };\n",
+		" category update { null; }; category lame-servers { null; }; };\n",
 		s->dir, s->dir, s->dir, s->dir, s->port, s->deaf ? " allow-notify { none; };\n" : "",
 		s->dir);
 }
