@@ -315,9 +315,6 @@ check_meaning(struct binder *b, const struct plan_step *s, const struct step *st
 	if (step->readonly && (s->expect_max >= 0 || s->expect_percent >= 0))
 		reader_warn_at(&b->r, s->at, "'expect' has no effect: %s.%s changes nothing",
 			       step->plugin, step->action->name);
-	if (step->readonly && s->point_of_no_return)
-		reader_warn_at(&b->r, s->at, "'point_of_no_return' has no effect: %s.%s changes "
-			       "nothing", step->plugin, step->action->name);
 }
 
 static void

@@ -15,6 +15,7 @@ struct param_writing {
 	const struct schema_param *param;
 	unsigned written; /* values of this parameter */
 	bool deferred, repeated;
+	bool in_list_value; /* inside a value that is a list: no further list */
 };
 
 static bool write_item(struct param_writing *w, const config_setting_t *at);
@@ -72,6 +73,25 @@ write_list(struct param_writing *w, const config_setting_t *at, const config_set
 	return ok;
 }
 
+/* A list that a reference stands for.  Its items may refer to values, but not to
+ * lists again: that could go on for ever. */
+static bool
+write_list_value(struct param_writing *w, const config_setting_t *at,
+		 const config_setting_t *list)
+{
+	bool ok;
+
+	if (w->in_list_value) {
+		reader_error(&w->b->r, at, "parameter '%s': a list has a list in it",
+			     w->param->name);
+		return false;
+	}
+	w->in_list_value = true;
+	ok = write_list(w, at, list);
+	w->in_list_value = false;
+	return ok;
+}
+
 static bool
 write_secret(struct param_writing *w, const config_setting_t *at, const char *secret)
 {
@@ -90,7 +110,7 @@ static bool
 write_expanded(struct param_writing *w, const config_setting_t *at, struct subst_result *res)
 {
 	if (res->list)
-		return write_list(w, at, res->list);
+		return write_list_value(w, at, res->list);
 	if (res->secret)
 		return write_secret(w, at, res->secret);
 	if (res->deferred)
@@ -171,8 +191,9 @@ write_param(struct param_writing *w, const config_setting_t *with, bool *first)
 					w->param->summary);
 		return;
 	}
-	strbuf_addf(json, "%s\"%s\":%s", *first ? "" : ",", w->param->name,
-		    w->repeated ? "[" : "");
+	strbuf_addstr(json, *first ? "\"" : ",\"");
+	strbuf_addstr(json, w->param->name);
+	strbuf_addstr(json, w->repeated ? "\":[" : "\":");
 	*first = false;
 	if (s)
 		ok = write_setting(w, s);

@@ -41,6 +41,16 @@ graph_check_lost(const struct graph *g, const struct step *step, const struct sc
 			 "can do without it, write tolerates_loss = true)", why);
 }
 
+/* The step of that name, looked for where it nearly always is first. */
+static uint32_t
+find_source(const struct graph *g, const struct step *step, const char *name)
+{
+	for (uint32_t i = 0; i < step->n_after; i++)
+		if (!strcmp(g->steps[step->after[i]].name, name))
+			return step->after[i];
+	return graph_find_step(g, name);
+}
+
 struct filling {
 	const struct graph *g;
 	const struct step *step;
@@ -66,7 +76,7 @@ fill_ref(struct filling *f, const char *ref, size_t len, struct strbuf *out)
 			       f->param->name);
 	} else {
 		*dot = '\0';
-		i = graph_find_step(f->g, copy);
+		i = find_source(f->g, f->step, copy);
 		value = i == GRAPH_NO_STEP ? NULL : f->output(f->ctx, i, dot + 1);
 		if (value)
 			strbuf_addstr(out, value);

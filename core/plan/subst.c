@@ -401,7 +401,8 @@ check_values(const struct subst *s, const struct reader *r, const struct plan_va
 					      .at = setting_item(v->setting, k), .alone = true,
 					      .res = &res};
 
-			expand_setting(&x, x.at);
+			if (expand_setting(&x, x.at) && res.list && setting_is_list(v->setting))
+				reader_error(&inner, x.at, "a list cannot have a list in it");
 			subst_result_release(&res);
 		}
 	}

@@ -180,7 +180,8 @@ scan_one(struct scan *s)
 		scan_plain(s);
 		return;
 	case IN_LINE_COMMENT:
-		s->p++;
+		while (s->p < s->end && *s->p != '\n')
+			s->p++;
 		return;
 	case IN_COMMENT:
 		s->p += c == '*' && next == '/' ? 2 : 1;
@@ -188,6 +189,12 @@ scan_one(struct scan *s)
 			s->state = IN_PLAN;
 		return;
 	case IN_STRING:
+		while (s->p < s->end && *s->p != '"' && *s->p != '\\' && *s->p != '\n')
+			s->p++;
+		if (s->p == s->end || *s->p == '\n')
+			return;
+		c = *s->p;
+		next = s->p + 1 < s->end ? s->p[1] : '\0';
 		s->p += c == '\\' && (next == '\\' || next == '"') ? 2 : 1;
 		if (c == '"')
 			s->state = IN_PLAN;
@@ -284,13 +291,26 @@ scan_file(struct scan *s)
 			  s->state == IN_COMMENT ? "comment" : "string");
 }
 
+static bool
+is_ascii(const struct strbuf *raw)
+{
+	unsigned char high = 0;
+
+	for (size_t i = 0; i < raw->len; i++)
+		high |= (unsigned char)raw->buf[i];
+	return high < 0x80 && !memchr(raw->buf, '\0', raw->len);
+}
+
 /* Text for people and for JSON: UTF-8 without NULs, or a problem with its line. */
 static bool
 is_text(struct diags *d, const char *name, const struct strbuf *raw)
 {
 	unsigned line = 1;
-	json_t *whole = memchr(raw->buf, '\0', raw->len) ? NULL : json_stringn(raw->buf, raw->len);
+	json_t *whole;
 
+	if (is_ascii(raw))
+		return true;
+	whole = memchr(raw->buf, '\0', raw->len) ? NULL : json_stringn(raw->buf, raw->len);
 	if (whole) {
 		json_decref(whole);
 		return true;
