@@ -38,12 +38,16 @@ send_swap(struct lh_window *w, const char *dn, int *ret_msgid, struct lh_error *
 	LDAPControl in_txn = {.ldctl_oid = (char *)(uintptr_t)LDAP_CONTROL_TXN_SPEC,
 			      .ldctl_value = w->txn_id, .ldctl_iscritical = 1};
 	LDAPControl *controls[] = {w->txn_id.bv_val ? &in_txn : NULL, NULL};
+	char what[400];
 	int code;
 
 	gone.mod_bvalues = old_values;
 	put.mod_bvalues = new_values;
 	code = ldap_modify_ext(w->c->ld, dn, mods, controls, NULL, ret_msgid);
-	return code == LDAP_SUCCESS ? 0 : lh_error_ld(e, w->c->ld, code, dn);
+	if (code == LDAP_SUCCESS)
+		return 0;
+	snprintf(what, sizeof(what), "%s: change of %s", w->c->url, dn);
+	return lh_error_ld(e, w->c->ld, code, what);
 }
 
 /* --- the window ---------------------------------------------------------- */

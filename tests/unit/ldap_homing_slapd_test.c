@@ -227,6 +227,25 @@ START_TEST(a_size_limit_is_an_error_and_never_a_shorter_list)
 }
 END_TEST
 
+START_TEST(a_part_of_the_tree_on_another_server_is_an_error_unless_told_to_skip_it)
+{
+	struct rig *r = rig_new(20, false);
+	struct fakehost *fh = mover(r);
+
+	rig_add_referral(r, "ldap://other.example/ou=Elsewhere,dc=other");
+	call_is(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED);
+	failure_has(fh, "ldap://other.example/");
+	failure_has(fh, "referrals = \"skip\"");
+	call_is(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED);
+	ck_assert_uint_eq(rig_count(r, RIG_FROM), 20);
+	set_param(fh, "referrals", "skip");
+	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
+	ck_assert_uint_eq(rig_count(r, RIG_TO), 20);
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(a_target_that_does_not_exist_or_is_the_source_is_refused)
 {
 	struct rig *r = rig_new(10, false);
@@ -598,6 +617,7 @@ main(void)
 	tcase_add_test(tc, no_user_is_changed_before_the_undo_record_is_durable);
 	tcase_add_test(tc, nobody_is_touched_when_undo_cannot_be_written);
 	tcase_add_test(tc, a_size_limit_is_an_error_and_never_a_shorter_list);
+	tcase_add_test(tc, a_part_of_the_tree_on_another_server_is_an_error_unless_told_to_skip_it);
 	tcase_add_test(tc, a_target_that_does_not_exist_or_is_the_source_is_refused);
 	tcase_add_test(tc, another_spelling_of_from_finds_and_moves_the_same_users);
 	tcase_add_test(tc, users_in_the_middle_of_a_move_are_told);

@@ -341,3 +341,18 @@ rig_delete_user(struct rig *r, unsigned i)
 	if (ldap_delete_ext_s(as_root(r), dn, NULL, NULL) != LDAP_SUCCESS)
 		die("the test's own delete of %s failed", dn);
 }
+
+void
+rig_add_referral(struct rig *r, const char *url)
+{
+	char *classes[] = {(char *)(uintptr_t)"referral", (char *)(uintptr_t)"extensibleObject", NULL};
+	char *refs[] = {(char *)(uintptr_t)url, NULL};
+	LDAPMod class = {.mod_type = (char *)(uintptr_t)"objectClass"};
+	LDAPMod ref = {.mod_type = (char *)(uintptr_t)"ref"};
+	LDAPMod *mods[] = {&class, &ref, NULL};
+
+	class.mod_values = classes;
+	ref.mod_values = refs;
+	if (ldap_add_ext_s(as_root(r), "ou=Elsewhere," RIG_SUFFIX, mods, NULL, NULL) != LDAP_SUCCESS)
+		die("the test's own add failed");
+}

@@ -40,6 +40,8 @@ void rig_each(struct rig *r, const char *home, void (*each)(void *, const char *
 /* Sets attribute of user i to value. */
 void rig_set(struct rig *r, unsigned i, const char *attribute, const char *value);
 void rig_delete_user(struct rig *r, unsigned i);
+/* Adds an entry that says: what is below me is on another server. */
+void rig_add_referral(struct rig *r, const char *url);
 int rig_free_port(void);
 
 #endif
