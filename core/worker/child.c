@@ -26,15 +26,29 @@ finish(struct resite_op *op)
 	_exit(0);
 }
 
+/* Why a call failed: the plugin's words, and what the host had to say to it. */
+static const char *
+reason(struct resite_op *op)
+{
+	const char *host_text = op->said.host_text;
+	char *joined;
+
+	if (!op->said.text)
+		return *host_text ? host_text : "(the plugin gave no reason)";
+	if (!*host_text || strstr(op->said.text, host_text) ||
+	    asprintf(&joined, "%s (%s)", op->said.text, host_text) < 0)
+		return op->said.text;
+	free(op->said.text);
+	op->said.text = joined;
+	return joined;
+}
+
 /* The last message.  rc is of a known kind here. */
 static _Noreturn void
 send_result(struct resite_op *op, int rc)
 {
-	const char *text = op->said.text ? op->said.text : op->said.host_text;
 	struct strbuf *sb;
 
-	if (rc < 0 && !*text)
-		text = "(the plugin gave no reason)";
 	op_progress_flush(op);
 	op_log_dropped(op);
 	pthread_mutex_lock(&op->out_lock);
@@ -46,7 +60,7 @@ send_result(struct resite_op *op, int rc)
 	if (op->said.param)
 		op_put_text(sb, "param", op->said.param, OP_TEXT_MAX);
 	op_put_int(sb, "retry_after_ms", op->said.retry_after_ms);
-	op_put_text(sb, "text", rc == RESITE_OK ? "" : text, OP_TEXT_MAX);
+	op_put_text(sb, "text", rc == RESITE_OK ? "" : reason(op), OP_TEXT_MAX);
 	op_line_end(op, true);
 	finish(op);
 }
@@ -246,13 +260,10 @@ revert_one(struct resite_op *op, const json_t *rec)
 static void
 send_reverted(struct resite_op *op, size_t index, int rc)
 {
-	const char *text = op->said.text ? op->said.text : op->said.host_text;
 	struct strbuf *sb = op_line_begin(op, "reverted");
 
-	if (rc < 0 && !*text)
-		text = "(the plugin gave no reason)";
 	strbuf_addf(sb, ",\"index\":%zu,\"rc\":%d", index, rc);
-	op_put_text(sb, "text", rc == RESITE_OK ? "" : text, OP_TEXT_MAX);
+	op_put_text(sb, "text", rc == RESITE_OK ? "" : reason(op), OP_TEXT_MAX);
 	op_line_end(op, false);
 }
 
