@@ -7,19 +7,24 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The file of a secret, relative to the plan's folder, in the graph's memory. */
+/* The file of a secret, relative to the plan's folder, in the graph's memory;
+ * NULL when it cannot be told (said, or nomem). */
 static const char *
-absolute_file(struct binder *b, const char *file)
+absolute_file(struct binder *b, const struct plan_secret *secret)
 {
+	struct subst_result file = SUBST_RESULT_INIT;
 	struct strbuf path = STRBUF_INIT;
-	const char *copy;
+	const char *copy = NULL;
 
-	if (file[0] != '/')
-		strbuf_addf(&path, "%s/", b->plan->text->dir);
-	strbuf_addstr(&path, file);
-	copy = path.failed ? NULL : arena_strdup(b->own, path.buf);
+	if (subst_secret_file(&b->subst, &b->r, secret, &file)) {
+		if (file.text.buf[0] != '/')
+			strbuf_addf(&path, "%s/", b->plan->text->dir);
+		strbuf_addstr(&path, file.text.buf);
+		copy = path.failed || file.text.failed ? NULL : arena_strdup(b->own, path.buf);
+		b->nomem |= !copy;
+	}
 	strbuf_release(&path);
-	b->nomem |= !copy;
+	subst_result_release(&file);
 	return copy;
 }
 
@@ -68,8 +73,8 @@ bind_secret_use(struct binder *b, const char *name, const config_setting_t *at)
 	if (b->req->skip_secrets)
 		return;
 	if (secret->file)
-		file = absolute_file(b, secret->file);
-	if (!b->nomem)
+		file = absolute_file(b, secret);
+	if (file || secret->env)
 		check_secret(b, secret, file, at);
 }
 
@@ -93,7 +98,7 @@ bind_secrets(struct binder *b)
 		if (b->secret_used[i])
 			secrets[b->g->n_secrets++] = (struct graph_secret){
 				.name = bind_word(b, s->name), .env = bind_word(b, s->env),
-				.file = s->file ? absolute_file(b, s->file) : NULL,
+				.file = s->file ? absolute_file(b, s) : NULL,
 				.at = bind_place(b, s->at)};
 	}
 }

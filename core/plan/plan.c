@@ -175,7 +175,10 @@ read_vars(const struct reader *r, const config_setting_t *s, void *into)
 static void
 read_secret_file(const struct reader *r, const config_setting_t *s, void *into)
 {
-	reader_string(r, s, &((struct plan_secret *)into)->file);
+	struct plan_secret *secret = into;
+
+	reader_string(r, s, &secret->file);
+	secret->file_at = s;
 }
 
 static void

@@ -42,7 +42,8 @@ struct plan_site {
 
 struct plan_secret {
 	const char *name;
-	const char *file, *env; /* exactly one is not NULL */
+	const char *file, *env; /* exactly one is not NULL; file may have references */
+	const config_setting_t *file_at; /* where file is written */
 	struct place at;
 };
 

@@ -408,10 +408,35 @@ check_values(const struct subst *s, const struct reader *r, const struct plan_va
 	}
 }
 
+bool
+subst_secret_file(const struct subst *s, const struct reader *r,
+		  const struct plan_secret *secret, struct subst_result *res)
+{
+	struct subst plain = *s;
+	struct reader inner = *r;
+
+	plain.step_ref = NULL;
+	inner.outer = (struct scope){"secret", secret->name};
+	inner.inner = (struct scope){NULL, NULL};
+	if (!subst_expand(&plain, &inner, secret->file_at, secret->file, res))
+		return false;
+	if (!res->list && !res->secret)
+		return true;
+	reader_error(&inner, secret->file_at, "'file' must be one path");
+	return false;
+}
+
 void
 subst_check_values(const struct plan *plan, const struct reader *r)
 {
 	struct subst s = {.plan = plan, .run_id = ""};
+	struct subst_result res = SUBST_RESULT_INIT;
+
+	for (size_t i = 0; i < plan->n_secrets; i++) {
+		if (plan->secrets[i].file)
+			subst_secret_file(&s, r, &plan->secrets[i], &res);
+		subst_result_release(&res);
+	}
 
 	check_values(&s, r, &plan->vars, "var", NULL);
 	for (size_t i = 0; i < plan->n_sites; i++)

@@ -38,7 +38,12 @@ bool subst_expand(const struct subst *s, const struct reader *r, const config_se
 bool subst_scalar(const struct subst *s, const struct reader *r, const config_setting_t *at,
 		  struct subst_result *res);
 
-/* Checks all values of sites and variables, without a direction. */
+/* Expands the file of a secret: plain text only, no output and no secret. */
+bool subst_secret_file(const struct subst *s, const struct reader *r,
+		       const struct plan_secret *secret, struct subst_result *res);
+
+/* Checks all values of sites and variables and the files of secrets, without a
+ * direction. */
 void subst_check_values(const struct plan *plan, const struct reader *r);
 
 #endif
