@@ -46,8 +46,8 @@ is_lost() {
 choose_run_dir() {
 	mkdir -p "$lab_dir"/{pids,log,secrets,vault} || die "cannot make directories in $lab_dir"
 	chmod 700 "$lab_dir/secrets"
+	remove_run
 	run_dir=$lab_dir/run
-	rm -rf "$run_dir"
 	if ((${#run_dir} > 80)) || ! reachable "$lab_dir"; then
 		run_dir=$(mktemp -d /tmp/resite-lab.XXXXXX) || die "cannot make a directory in /tmp"
 		ln -sfn "$run_dir" "$lab_dir/run"
@@ -244,6 +244,18 @@ load() {
 remove_all() {
 	kill_servers TERM "${all_servers[@]}"
 	release_ports "$ports"
-	[[ $run_dir != /tmp/resite-lab.* ]] || rm -rf "$run_dir"
-	rm -rf "${lab_dir:?}"/{run,pids,secrets,vault,env,sites.inc,vars.inc,ca.pem,.choosing,bin}
+	remove_files
+}
+
+remove_files() {
+	remove_run
+	rm -rf "${lab_dir:?}"/{pids,secrets,vault,env,sites.inc,vars.inc,ca.pem,.choosing,bin}
+}
+
+remove_run() {
+	local elsewhere
+	if elsewhere=$(readlink "$lab_dir/run") && [[ $elsewhere == /tmp/resite-lab.?????? ]]; then
+		rm -rf "$elsewhere"
+	fi
+	rm -rf "${lab_dir:?}/run"
 }

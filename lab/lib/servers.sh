@@ -97,12 +97,26 @@ has_seen() {
 	return 1
 }
 
-# Waits until the directory of SITE has all that the other one has now.
+# durable SITE TRUE|FALSE: whether a directory flushes each change to the disk.
+durable() {
+	local nosync=TRUE
+	[[ $2 == FALSE ]] || nosync=FALSE
+	quietly ldapmodify -Q -Y EXTERNAL -H "$(ldapi_url "$1")" <<-EOF
+	dn: olcDatabase={1}mdb,cn=config
+	changetype: modify
+	replace: olcDbNoSync
+	olcDbNoSync: $nosync
+	EOF
+}
+
+# Waits until the directory of SITE has all that the other one has now. What is
+# copied need not be flushed one by one: a crash would only copy it again.
 catch_up() {
 	local wanted number began deadline
 	began=$(now_ms)
 	deadline=$((began + 600000))
 	wanted=$(change_numbers "${other[$1]}")
+	durable "$1" FALSE
 	for number in $wanted; do
 		until has_seen "$number" "$(change_numbers "$1")"; do
 			(($(now_ms) < deadline)) ||
@@ -110,5 +124,6 @@ catch_up() {
 			sleep 0.1
 		done
 	done
+	durable "$1" TRUE
 	note "the directory of $1 has what ${other[$1]} has, after $(($(now_ms) - began)) ms"
 }
