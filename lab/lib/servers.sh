@@ -20,11 +20,15 @@ ldaps://${site_address[$site]}:$(port ldaps)/ $(ldapi_url "$site")"
 }
 
 # start_servers NAME...: all at once, then waits until each answers. A registrar
-# does not start without its directory, so these come second.
+# does not start without its directory, and a secondary DNS server that does not
+# find its primary asks again only much later: these come second.
 start_servers() {
 	local name first=() second=()
 	for name; do
-		if [[ $name == *.kamailio ]]; then second+=("$name"); else first+=("$name"); fi
+		case $name in
+		*.kamailio | dns2.*) second+=("$name") ;;
+		*) first+=("$name") ;;
+		esac
 	done
 	start_wave "${first[@]}"
 	start_wave "${second[@]}"
