@@ -45,12 +45,17 @@ plan_top(const struct binder *b)
 static const struct plan_site *
 find_site(struct binder *b, const char *name, const char *which)
 {
-	const struct plan_site *site = plan_site(b->plan, name);
+	const struct plan_site *site = name ? plan_site(b->plan, name) : NULL;
 	char text[SUGGEST_TEXT_MAX];
 	struct suggest suggest;
 
 	if (site)
 		return site;
+	if (!name) {
+		reader_error_at(&b->r, plan_top(b), "%s: no site is given, and a run goes from one "
+				"site to another (the plan has %zu)", which, b->plan->n_sites);
+		return NULL;
+	}
 	suggest_init(&suggest, name);
 	for (size_t i = 0; i < b->plan->n_sites; i++)
 		suggest_offer(&suggest, b->plan->sites[i].name);
@@ -62,7 +67,7 @@ find_site(struct binder *b, const char *name, const char *which)
 static bool
 find_runbook(struct binder *b)
 {
-	const char *name = b->req->runbook;
+	const char *name = b->req->runbook ? b->req->runbook : "";
 	char text[SUGGEST_TEXT_MAX];
 	struct suggest suggest;
 

@@ -71,7 +71,7 @@ struct graph {
 
 struct bind_request {
 	const char *runbook;
-	const char *from, *to;    /* names of two different sites */
+	const char *from, *to;    /* names of two different sites; NULL is an error told in d */
 	int mode;                 /* enum resite_mode */
 	const char *const *only;  /* n_only workloads, with what they depend on; NULL: all */
 	size_t n_only;

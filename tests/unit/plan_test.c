@@ -144,7 +144,7 @@ print_graph(const struct graph *g, struct strbuf *out)
 		print_step(g, i, out);
 }
 
-/* "# bind: RUNBOOK FROM TO MODE [only=WORKLOAD]" on the first line. */
+/* "# bind: RUNBOOK FROM TO MODE [only=WORKLOAD]" on the first line; a FROM of -: none. */
 static bool
 read_bind(const char *text, struct bind_request *req, char words[5][64], const char *only[1])
 {
@@ -155,6 +155,8 @@ read_bind(const char *text, struct bind_request *req, char words[5][64], const c
 		return false;
 	*req = (struct bind_request){.runbook = words[0], .from = words[1], .to = words[2],
 				     .mode = mode_parse(words[3]), .run_id = "r-1"};
+	if (!strcmp(words[1], "-"))
+		req->from = req->to = NULL;
 	if (n == 5) {
 		only[0] = words[4];
 		req->only = only;
