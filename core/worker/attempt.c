@@ -172,8 +172,6 @@ set_due(struct attempt *a, int64_t ms)
 	nursery_due(a->nursery, a->due_ms);
 }
 
-static void send_line(struct attempt *a, struct strbuf *sb);
-
 /* Asks it to stop; the escalation follows by itself. */
 static void
 ask_to_stop(struct attempt *a, enum attempt_outcome reason, const char *why)
@@ -188,7 +186,7 @@ ask_to_stop(struct attempt *a, enum attempt_outcome reason, const char *why)
 	json_write_string(&sb, why ? why : "");
 	strbuf_addstr(&sb, "}\n");
 	set_due(a, a->nursery->config.cancel_grace_ms);
-	send_line(a, &sb);
+	attempt_send_line(a, &sb);
 	strbuf_release(&sb);
 }
 
@@ -200,8 +198,8 @@ send_kill(struct attempt *a)
 	nursery_signal(a->nursery, a->id, SIGKILL);
 }
 
-static void
-broke_protocol(struct attempt *a, const char *what)
+void
+attempt_broke_protocol(struct attempt *a, const char *what)
 {
 	if (a->ended || a->reason == ATTEMPT_PROTOCOL)
 		return;
@@ -210,7 +208,9 @@ broke_protocol(struct attempt *a, const char *what)
 	if (!a->exited && a->stage != STAGE_KILL)
 		send_kill(a);
 	close_sock(a);
-	end_if_drained(a);
+	/* Not ended here: this may be inside a call of our user. */
+	if (a->exited)
+		set_due(a, LINGER_MS);
 }
 
 int64_t
@@ -246,141 +246,6 @@ attempt_cancel(struct attempt *a, const char *why)
 	ask_to_stop(a, ATTEMPT_CANCELLED, why);
 }
 
-/* --- to the attempt -------------------------------------------------------------------- */
-
-static void
-watch_out(struct attempt *a, bool on)
-{
-	if (a->sock_out == on || a->sock_fd < 0)
-		return;
-	a->sock_out = on;
-	nursery_watch(a->nursery, EPOLL_CTL_MOD, a->sock_fd, EPOLLIN | (on ? (uint32_t)EPOLLOUT : 0),
-		      a->id, WATCH_SOCK);
-}
-
-static void
-flush_out(struct attempt *a)
-{
-	ssize_t r = 1;
-
-	while (a->out.len > 0 && r > 0) {
-		r = send(a->sock_fd, a->out.buf, a->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (r > 0)
-			strbuf_consume(&a->out, (size_t)r);
-	}
-	if (a->out.len == 0 && a->out.cap > 0) {
-		explicit_bzero(a->out.buf, a->out.cap);
-		strbuf_release(&a->out);
-	}
-	watch_out(a, a->out.len > 0);
-}
-
-/* Sends now what the socket takes and keeps the rest; wipes sb. */
-static void
-send_line(struct attempt *a, struct strbuf *sb)
-{
-	ssize_t r = 0;
-
-	if (a->sock_fd < 0 || a->ended)
-		goto wipe;
-	if (a->out.len == 0)
-		r = send(a->sock_fd, sb->buf, sb->len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (r < 0 && errno != EAGAIN)
-		goto wipe; /* it is gone: its end is on the way */
-	if (r < 0)
-		r = 0;
-	if ((size_t)r < sb->len) {
-		strbuf_add(&a->out, sb->buf + r, sb->len - (size_t)r);
-		watch_out(a, true);
-	}
-	if (a->out.failed || sb->failed)
-		broke_protocol(a, "no memory for an answer to it");
-	else if (a->out.len > OUT_BYTES_MAX)
-		broke_protocol(a, "it asks more and more, and reads no answer");
-wipe:
-	if (sb->cap > 0)
-		explicit_bzero(sb->buf, sb->cap);
-}
-
-static void
-send_text(struct attempt *a, const char *text)
-{
-	struct strbuf sb = STRBUF_INIT;
-
-	strbuf_addstr(&sb, text);
-	send_line(a, &sb);
-	strbuf_release(&sb);
-}
-
-void
-attempt_go(struct attempt *a)
-{
-	send_text(a, "{\"kind\":\"go\"}\n");
-}
-
-void
-attempt_stop(struct attempt *a)
-{
-	send_text(a, "{\"kind\":\"stop\"}\n");
-}
-
-static void
-answer_begin(struct strbuf *sb, const char *kind, int64_t id, int rc)
-{
-	strbuf_addf(sb, "{\"kind\":\"%s\",\"id\":%" PRId64 ",\"rc\":%d", kind, id, rc);
-}
-
-static void
-answer_end(struct attempt *a, struct strbuf *sb)
-{
-	strbuf_addstr(sb, "}\n");
-	send_line(a, sb);
-	strbuf_release(sb);
-}
-
-void
-attempt_done(struct attempt *a, int64_t id, int rc, const char *text)
-{
-	struct strbuf sb = STRBUF_INIT;
-
-	answer_begin(&sb, "done", id, rc);
-	if (text) {
-		strbuf_addstr(&sb, ",\"text\":");
-		json_write_string(&sb, text);
-	}
-	answer_end(a, &sb);
-}
-
-void
-attempt_secret(struct attempt *a, int64_t id, int rc, const void *value, size_t len)
-{
-	struct strbuf sb = STRBUF_INIT;
-
-	/* Room for all at once: growing would leave copies behind. */
-	strbuf_grow(&sb, len * 4 / 3 + 128);
-	answer_begin(&sb, "secret", id, value ? (int)len : rc);
-	if (value) {
-		strbuf_addstr(&sb, ",\"value\":\"");
-		base64_encode(&sb, value, len);
-		strbuf_addch(&sb, '"');
-	}
-	answer_end(a, &sb);
-}
-
-void
-attempt_origin(struct attempt *a, int64_t id, int rc, const json_t *records, bool more)
-{
-	struct strbuf sb = STRBUF_INIT;
-
-	answer_begin(&sb, "origin", id, rc);
-	strbuf_addf(&sb, ",\"more\":%s,\"records\":", more ? "true" : "false");
-	if (records)
-		json_write(&sb, records);
-	else
-		strbuf_addstr(&sb, "[]");
-	answer_end(a, &sb);
-}
-
 /* --- from the attempt -------------------------------------------------------------------- */
 
 static int
@@ -395,7 +260,7 @@ on_result(struct attempt *a, const json_t *msg)
 	a->text = strdup(json_str_or(msg, "text", ""));
 	a->param = param ? strdup(param) : NULL;
 	if (!rc_known(a->end.rc))
-		broke_protocol(a, "its result has an unknown code");
+		attempt_broke_protocol(a, "its result has an unknown code");
 	return a->ended || a->sock_fd < 0;
 }
 
@@ -417,7 +282,7 @@ on_message(struct attempt *a, const json_t *msg, const char *line, size_t len)
 	const char *kind = json_str_or(msg, "kind", "");
 
 	if (a->end.has_result) {
-		broke_protocol(a, "a message after its result");
+		attempt_broke_protocol(a, "a message after its result");
 		return 1;
 	}
 	if (!strcmp(kind, "result"))
@@ -439,7 +304,7 @@ on_line(void *ctx, char *line, size_t len)
 	int r = 1;
 
 	if (!msg || protocol_check_attempt(msg, &err) < 0)
-		broke_protocol(a, err.text);
+		attempt_broke_protocol(a, err.text);
 	else
 		r = on_message(a, msg, line, len);
 	json_decref(msg);
@@ -463,7 +328,7 @@ attempt_on_sock(struct attempt *a, uint32_t events)
 	if (a->sock_fd < 0)
 		return;
 	if (events & EPOLLOUT)
-		flush_out(a);
+		attempt_flush_out(a);
 	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return;
 	do {
@@ -476,9 +341,9 @@ attempt_on_sock(struct attempt *a, uint32_t events)
 		}
 		fed = lines_feed(&a->in, n->buf, (size_t)r, on_line, a);
 		if (fed == E_PROTOCOL)
-			broke_protocol(a, "a line that is too long");
+			attempt_broke_protocol(a, "a line that is too long");
 		else if (fed == E_NOMEM)
-			broke_protocol(a, "no memory for a line of it");
+			attempt_broke_protocol(a, "no memory for a line of it");
 		/* Hung up and less than a full read: the end is next, ask for it at once. */
 	} while ((events & EPOLLHUP) && r < READ_BYTES && a->sock_fd >= 0 && !a->ended);
 }
@@ -649,7 +514,7 @@ attempt_start(struct nursery *n, const char *line, size_t len, int64_t timeout_m
 		strbuf_release(&sb);
 		return r;
 	}
-	send_line(a, &sb);
+	attempt_send_line(a, &sb);
 	strbuf_release(&sb);
 	*ret_attempt = a;
 	return 0;

@@ -135,7 +135,17 @@ int nursery_adopt(struct nursery *n, struct attempt *a);
 /* Takes the attempt out of its slot and onto the dead list. */
 void nursery_bury(struct nursery *n, struct attempt *a);
 
+/* --- answer.c --- */
+
+/* Sends now what the socket takes and keeps the rest; wipes sb. */
+void attempt_send_line(struct attempt *a, struct strbuf *sb);
+/* Sends what was kept. */
+void attempt_flush_out(struct attempt *a);
+
 /* --- attempt.c --- */
+
+/* Fails the attempt: it is killed, nothing more is read from it. */
+void attempt_broke_protocol(struct attempt *a, const char *what);
 
 void attempt_on_sock(struct attempt *a, uint32_t events);
 void attempt_on_log(struct attempt *a);
