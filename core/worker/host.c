@@ -269,11 +269,30 @@ host_undo_put(struct resite_op *op, uint32_t version, const char *by_hand,
 	return rc == RESITE_OK ? host_sync(op) : rc;
 }
 
+/* Probe after apply is a call of the same attempt, and must see what apply wrote.  Older
+ * ones stay in the list: the plugin may still hold their strings. */
+static int
+remember_checkpoint(struct resite_op *op, const char *name, const char *data)
+{
+	json_t *list = json_object_get(op->spec, "checkpoints");
+
+	if (!list) {
+		list = json_array();
+		if (json_object_set_new(op->spec, "checkpoints", list) < 0)
+			return RESITE_ERR_TRANSIENT;
+	}
+	return json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "data",
+						     data ? data : "")) < 0
+		       ? RESITE_ERR_INVALID
+		       : RESITE_OK;
+}
+
 static int
 host_checkpoint(struct resite_op *op, const char *name, const char *data)
 {
 	struct strbuf *sb;
 	int64_t id;
+	int rc;
 
 	if (strlen(name) + (data ? strlen(data) : 0) > OP_VALUE_MAX) {
 		op_explain(op, "a checkpoint is over the limit of %d bytes", OP_VALUE_MAX);
@@ -285,13 +304,16 @@ host_checkpoint(struct resite_op *op, const char *name, const char *data)
 	op_put_text(sb, "name", name, OP_VALUE_MAX);
 	op_put_text(sb, "data", data, OP_VALUE_MAX);
 	op_line_end(op, false);
-	return wait_done(op, id, "the checkpoint");
+	rc = wait_done(op, id, "the checkpoint");
+	return rc == RESITE_OK ? remember_checkpoint(op, name, data) : rc;
 }
 
 static const char *
 host_last_checkpoint(struct resite_op *op, const char **data)
 {
-	const json_t *cp = json_object_get(op->spec, "checkpoint");
+	const json_t *list = json_object_get(op->spec, "checkpoints");
+	const json_t *cp = list ? json_array_get(list, json_array_size(list) - 1)
+				: json_object_get(op->spec, "checkpoint");
 	const char *name = json_str_or(cp, "name", NULL);
 
 	if (name && data)
