@@ -17,7 +17,7 @@
 #define QUEUE_PER_CONNECTION 4
 
 /* How long to wait before each further try. */
-static const int64_t backoff_ms[] = {100, 400, 1500};
+static const int64_t backoff_ms[] = {100, 300, 900};
 #define MAX_TRIES (sizeof backoff_ms / sizeof *backoff_ms + 1)
 
 enum job_state { J_FREE, J_WAITING, J_ACTIVE, J_DONE };
@@ -379,11 +379,12 @@ end_try(struct xcap *x, struct job *job, CURLcode code)
 	return RESITE_OK;
 }
 
+/* How many requests ended, or < 0. */
 static int
 end_tries(struct xcap *x)
 {
 	CURLMsg *msg;
-	int left;
+	int left, n = 0;
 
 	while ((msg = curl_multi_info_read(x->multi, &left))) {
 		CURLcode code = msg->data.result;
@@ -392,8 +393,9 @@ end_tries(struct xcap *x)
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &job);
 		if (end_try(x, (struct job *)(void *)job, code) < 0)
 			return x->fault.rc;
+		n++;
 	}
-	return RESITE_OK;
+	return n;
 }
 
 /* --- the loop -------------------------------------------------------------------- */
@@ -441,7 +443,7 @@ poll_ms(const struct xcap *x, int64_t left_ms)
 	return (int)ms;
 }
 
-/* One turn: begin what can begin, wait for the sockets, hand over what came. */
+/* One turn: begin what can begin, hand over what has ended, else wait for the sockets. */
 static int
 turn(struct xcap *x)
 {
@@ -450,21 +452,22 @@ turn(struct xcap *x)
 		.events = CURL_WAIT_POLLIN,
 	};
 	int64_t left = x->options.host->time_left_ms(x->options.op);
-	int running;
+	int running, ended;
 
 	if (left <= 0)
 		return fault_set(&x->fault, RESITE_ERR_CANCELLED,
 				 "stopped before the answer for %s came", x->jobs[x->head].user);
 	if (begin_tries(x) < 0)
 		return x->fault.rc;
-	if (curl_multi_perform(x->multi, &running) != CURLM_OK ||
-	    (x->jobs[x->head].state != J_DONE &&
-	     curl_multi_poll(x->multi, &cancel, cancel.fd >= 0, poll_ms(x, left), NULL) !=
-		     CURLM_OK))
+	if (curl_multi_perform(x->multi, &running) != CURLM_OK)
 		return fault_set(&x->fault, RESITE_ERR_TRANSIENT, "libcurl cannot go on");
-	if (end_tries(x) < 0)
-		return x->fault.rc;
-	return deliver(x);
+	ended = end_tries(x);
+	if (ended != 0)
+		return ended < 0 ? ended : deliver(x);
+	if (curl_multi_poll(x->multi, &cancel, cancel.fd >= 0, poll_ms(x, left), NULL) !=
+	    CURLM_OK)
+		return fault_set(&x->fault, RESITE_ERR_TRANSIENT, "libcurl cannot wait");
+	return RESITE_OK;
 }
 
 static int

@@ -1,0 +1,689 @@
+/* contacts.export and contacts.import against a real Kamailio, and against servers that are not
+ * well: down, silent, garbage, always 500. */
+#define _GNU_SOURCE
+#include "plugins/contacts/contacts.h"
+#include "plugins/contacts/lists.h"
+#include "sdk/testkit/fakehost.h"
+#include "tests/unit/kamailio_rig.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define N_USERS 300
+
+const struct resite_plugin *resite_plugin_v0(void);
+
+static struct kamailio_rig a, b; /* the site that is lost, and the other */
+static char dir[64], vault[96], users_file[96], lync_file[96];
+static bool traced;
+
+static const struct resite_action *
+action(const char *name)
+{
+	const struct resite_plugin *p = resite_plugin_v0();
+
+	for (uint64_t i = 0; i < p->n_actions; i++)
+		if (!strcmp(p->actions[i].name, name))
+			return &p->actions[i];
+	abort();
+}
+
+/* --- what the tests work with ------------------------------------------------------ */
+
+/* An export of n users; tweak makes other lists of the same users. */
+static void
+write_lync(const char *path, int n, const char *tweak)
+{
+	FILE *out = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(out);
+	fputs("<HomedResources xmlns=\"http://schemas.microsoft.com/RtcServer/2002/11/dbimpexp\">\n",
+	      out);
+	for (int u = 0; u < n; u++) {
+		fprintf(out, "<HomedResource UserAtHost=\"u%05d@contoso.example\"><ContactGroups>"
+			"<ContactGroup Number=\"1\" DisplayName=\"fg==\"/></ContactGroups><Contacts>",
+			u);
+		for (int i = 1; i <= 20; i++)
+			fprintf(out, "<Contact Buddy=\"%s%05d@contoso.example\" Groups=\"1\" "
+				"DisplayName=\"w4lxdWlwZSBWZW50ZXM=\"/>", tweak, (u + i) % 1000);
+		fputs("</Contacts></HomedResource>\n", out);
+	}
+	fputs("</HomedResources>\n", out);
+	fclose(out);
+}
+
+static void
+write_users(const char *path, int n)
+{
+	FILE *out = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(out);
+	for (int u = 0; u < n; u++)
+		fprintf(out, "sip:u%05d@contoso.example\n", u);
+	fclose(out);
+}
+
+static struct fakehost *
+importer(const char *root)
+{
+	struct fakehost *fh = fakehost_new(action("import"));
+
+	if (traced)
+		fakehost_trace(fh, stderr);
+	fakehost_param(fh, "server", root);
+	return fh;
+}
+
+static struct fakehost *
+vault_importer(void)
+{
+	struct fakehost *fh = importer(b.root);
+
+	fakehost_param(fh, "vault", vault);
+	return fh;
+}
+
+static struct fakehost *
+exporter(const char *root)
+{
+	struct fakehost *fh = fakehost_new(action("export"));
+
+	if (traced)
+		fakehost_trace(fh, stderr);
+	fakehost_param(fh, "server", root);
+	fakehost_param(fh, "vault", vault);
+	fakehost_param(fh, "site", "primary");
+	fakehost_param(fh, "users_file", users_file);
+	return fh;
+}
+
+static void
+call(struct fakehost *fh, enum fakehost_phase phase)
+{
+	int rc = fakehost_call(fh, phase);
+
+	ck_assert_msg(rc == RESITE_OK, "%d: %s", rc, fakehost_failure(fh));
+}
+
+static void
+fails(struct fakehost *fh, enum fakehost_phase phase, int rc, const char *says)
+{
+	int got = fakehost_call(fh, phase);
+
+	ck_assert_msg(got == rc, "%d, not %d: %s", got, rc, fakehost_failure(fh));
+	ck_assert_msg(strstr(fakehost_failure(fh), says), "'%s' does not say '%s'",
+		      fakehost_failure(fh), says);
+}
+
+/* A whole life of a step; the second probe must say converged. */
+static void
+live(struct fakehost *fh)
+{
+	call(fh, FAKEHOST_CHECK);
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_gt(fakehost_state(fh)->changes, 0);
+	call(fh, FAKEHOST_APPLY);
+	call(fh, FAKEHOST_VERIFY);
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_msg(fakehost_state(fh)->changes == 0, "%s", fakehost_state(fh)->now);
+}
+
+static void
+empty(const struct kamailio_rig *rig)
+{
+	char cmd[160];
+
+	snprintf(cmd, sizeof cmd, "sqlite3 -cmd '.timeout 5000' %s/x.db 'delete from xcap'",
+		 rig->dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
+static void
+seed_a(int n)
+{
+	struct fakehost *fh = importer(a.root);
+
+	write_lync(lync_file, n, "v");
+	fakehost_param(fh, "dbimpexp", lync_file);
+	call(fh, FAKEHOST_APPLY);
+	fakehost_free(fh);
+}
+
+static void
+save_a(void)
+{
+	struct fakehost *fh = exporter(a.root);
+
+	seed_a(N_USERS);
+	call(fh, FAKEHOST_APPLY);
+	fakehost_free(fh);
+}
+
+static void
+start_all(void)
+{
+	kamailio_rig_start(&a);
+	kamailio_rig_start(&b);
+	traced = getenv("TRACE") != NULL;
+}
+
+static void
+stop_all(void)
+{
+	kamailio_rig_stop(&a);
+	kamailio_rig_stop(&b);
+}
+
+static void
+setup(void)
+{
+	strcpy(dir, "/tmp/contacts-xcap-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(vault, sizeof vault, "%s/vault", dir);
+	snprintf(users_file, sizeof users_file, "%s/users", dir);
+	snprintf(lync_file, sizeof lync_file, "%s/lync.xml", dir);
+	write_users(users_file, N_USERS + 2);
+}
+
+static void
+teardown(void)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
+/* The file of the newest set, to be broken. */
+static void
+set_file(char out[256], const char *file)
+{
+	struct vault_error err;
+	struct vault_set *set;
+
+	ck_assert_int_eq(vault_open(&set, vault, "contacts", NULL, VAULT_MANIFEST_ONLY, NULL, NULL,
+				    &err), 0);
+	snprintf(out, 256, "%s/contacts/%s/%s", vault, vault_set_name(set), file);
+	vault_close(set);
+}
+
+/* --- the life of both ---------------------------------------------------------------- */
+
+START_TEST(what_was_exported_is_imported_byte_for_byte)
+{
+	struct fakehost *e = exporter(a.root), *i = vault_importer();
+	char cmd[512];
+
+	empty(&a);
+	empty(&b);
+	seed_a(N_USERS);
+	live(e);
+	ck_assert_str_eq(fakehost_output(e, "users"), "302");
+	ck_assert_str_eq(fakehost_output(e, "documents"), "300");
+	fakehost_param(i, "from_site", "primary");
+	live(i);
+	ck_assert_str_eq(fakehost_output(i, "documents"), "300");
+	/* The judge is neither of them: the two databases hold the same bytes. */
+	snprintf(cmd, sizeof cmd, "q='select username,hex(doc) from xcap order by 1';"
+		 "test \"$(sqlite3 %s/x.db \"$q\" | sha256sum)\" = "
+		 "\"$(sqlite3 %s/x.db \"$q\" | sha256sum)\" && "
+		 "test $(sqlite3 %s/x.db 'select count(*) from xcap') = 300", a.dir, b.dir, b.dir);
+	ck_assert_int_eq(system(cmd), 0);
+	fakehost_free(e);
+	fakehost_free(i);
+}
+END_TEST
+
+START_TEST(a_lync_export_is_imported_and_converges)
+{
+	struct fakehost *fh = importer(b.root);
+
+	empty(&b);
+	write_lync(lync_file, 450, "w");
+	fakehost_param(fh, "dbimpexp", lync_file);
+	live(fh);
+	ck_assert_uint_eq(fakehost_state(fh)->total, 450);
+	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), "contact lists of 450 users come from"));
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(probe_names_what_would_change_and_what_would_be_lost)
+{
+	struct fakehost *fh = importer(b.root);
+	size_t n;
+
+	write_lync(lync_file, 20, "w");
+	fakehost_param(fh, "dbimpexp", lync_file);
+	call(fh, FAKEHOST_APPLY);
+	write_lync(lync_file, 22, "z");
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 22);
+	fakehost_changes(fh, &n);
+	ck_assert_uint_eq(n, 22);
+	ck_assert_str_eq(fakehost_changes(fh, &n)[3].object, "sip:u00003@contoso.example");
+	ck_assert_msg(strstr(fakehost_losses(fh), "have another list at the target"), "%s",
+		      fakehost_losses(fh));
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(only_the_named_users_are_imported)
+{
+	struct fakehost *fh = importer(b.root);
+
+	empty(&b);
+	write_lync(lync_file, 40, "w");
+	write_users(users_file, 7);
+	fakehost_param(fh, "dbimpexp", lync_file);
+	fakehost_param(fh, "users_file", users_file);
+	live(fh);
+	ck_assert_uint_eq(fakehost_state(fh)->total, 7);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(each_run_exports_anew_unless_told_otherwise)
+{
+	struct fakehost *fh;
+
+	save_a();
+	fh = exporter(a.root);
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 1);
+	fakehost_param_clear(fh, "fresh_for");
+	fakehost_param(fh, "fresh_for", "10m");
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	fakehost_free(fh);
+	/* A young set of another site is no reason not to save this one. */
+	fh = exporter(a.root);
+	fakehost_param_clear(fh, "site");
+	fakehost_param(fh, "site", "dr");
+	fakehost_param(fh, "fresh_for", "10m");
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 1);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_set_that_shrank_is_told)
+{
+	struct fakehost *fh;
+
+	save_a();
+	write_users(users_file, 100);
+	fh = exporter(a.root);
+	call(fh, FAKEHOST_APPLY);
+	ck_assert_msg(strstr(fakehost_logs(fh), "the new set has 100 lists"), "%s",
+		      fakehost_logs(fh));
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(an_import_that_was_stopped_goes_on_where_it_was)
+{
+	struct fakehost *fh = importer(b.root);
+	const char *data = NULL;
+	uint64_t total;
+
+	empty(&b);
+	write_lync(lync_file, 2500, "r");
+	fakehost_param(fh, "dbimpexp", lync_file);
+	fakehost_cancel_after(fh, 200);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_ERR_CANCELLED);
+	ck_assert_ptr_nonnull(fakehost_checkpoint(fh, &data));
+	ck_assert_uint_gt(fakehost_progress(fh, &total), 8);
+	fakehost_cancel_after(fh, -1);
+	call(fh, FAKEHOST_APPLY);
+	ck_assert_msg(strstr(fakehost_logs(fh), ": going on from there"), "%s", fakehost_logs(fh));
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_checkpoint_is_not_believed_when_the_server_lost_the_lists)
+{
+	struct fakehost *fh = importer(b.root);
+
+	write_lync(lync_file, 1500, "s");
+	fakehost_param(fh, "dbimpexp", lync_file);
+	fakehost_cancel_after(fh, 200);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_ERR_CANCELLED);
+	empty(&b);
+	fakehost_cancel_after(fh, -1);
+	call(fh, FAKEHOST_APPLY);
+	ck_assert_msg(strstr(fakehost_logs(fh), "beginning again"), "%s", fakehost_logs(fh));
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	fakehost_free(fh);
+}
+END_TEST
+
+/* --- sets that must not be used ------------------------------------------------------ */
+
+START_TEST(an_altered_set_is_refused_before_anything_is_imported)
+{
+	struct fakehost *fh = vault_importer();
+	char path[256], manifest[256], cmd[160];
+	FILE *out;
+
+	save_a();
+	empty(&b);
+	set_file(manifest, "manifest.json");
+	set_file(path, DOCUMENTS_FILE);
+	out = fopen(path, "r+");
+	fseek(out, 200000, SEEK_SET);
+	fputc('#', out);
+	fclose(out);
+	fails(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, "documents.txt: its SHA-256 is ");
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "documents.txt: its SHA-256 is ");
+	ck_assert_int_eq(truncate(path, 100), 0);
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "documents.txt: 100 bytes");
+	unlink(manifest);
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "manifest.json: the file is missing");
+	snprintf(cmd, sizeof cmd, "test $(sqlite3 %s/x.db 'select count(*) from xcap') = 0", b.dir);
+	ck_assert_int_eq(system(cmd), 0);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_set_of_another_site_or_too_old_is_refused)
+{
+	struct fakehost *fh = vault_importer();
+
+	save_a();
+	fakehost_param(fh, "from_site", "dr");
+	fails(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, "was made at site 'primary', not at 'dr'");
+	fakehost_param_clear(fh, "from_site");
+	fakehost_param_clear(fh, "max_age");
+	fakehost_param(fh, "max_age", "1ms");
+	fails(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, "max_age allows at most 0 s");
+	fakehost_param_clear(fh, "max_age");
+	fakehost_param(fh, "set", "20000101T000000Z-0000");
+	fails(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, "there is no set 20000101T000000Z-0000");
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_plan_that_contradicts_itself_is_invalid)
+{
+	struct fakehost *fh = vault_importer(), *e = fakehost_new(action("export"));
+
+	fakehost_param(fh, "dbimpexp", lync_file);
+	fails(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID, "'vault' belongs to a vault set");
+	fakehost_param_clear(fh, "vault");
+	call(fh, FAKEHOST_CHECK);
+	fakehost_param_clear(fh, "dbimpexp");
+	fails(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID, "either 'vault' or 'dbimpexp'");
+	fakehost_param(e, "server", a.root);
+	fakehost_param(e, "vault", vault);
+	fakehost_param(e, "site", "primary");
+	fails(e, FAKEHOST_CHECK, RESITE_ERR_INVALID, "XCAP cannot list its users");
+	fakehost_free(fh);
+	fakehost_free(e);
+}
+END_TEST
+
+START_TEST(a_malformed_lync_export_is_refused_before_anything_is_imported)
+{
+	struct fakehost *fh = importer(b.root);
+
+	write_lync(lync_file, 10, "v");
+	ck_assert_int_eq(truncate(lync_file, 9000), 0);
+	fakehost_param(fh, "dbimpexp", lync_file);
+	fails(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, "malformed XML");
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_wrong_root_does_not_become_an_empty_backup)
+{
+	char root[96];
+	struct fakehost *fh;
+
+	snprintf(root, sizeof root, "http://127.0.0.1:%d/other-root", a.port);
+	fh = exporter(root);
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "none of 302 users has a list");
+	fakehost_free(fh);
+	fh = importer(root);
+	write_lync(lync_file, 200, "v");
+	fakehost_param(fh, "dbimpexp", lync_file);
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "took none of the first 100 lists: "
+	      "sip:u00000@contoso.example: 404 Not Found (no such thing");
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_full_disk_leaves_no_set)
+{
+	struct rlimit limit = {100000, 100000};
+	struct fakehost *fh = exporter(a.root);
+	struct vault_set *set;
+	struct vault_error err;
+
+	seed_a(N_USERS);
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "documents.txt: write: ");
+	ck_assert_int_eq(vault_open(&set, vault, "contacts", NULL, 0, NULL, NULL, &err),
+			 VAULT_ERR_NONE);
+	fakehost_free(fh);
+}
+END_TEST
+
+/* --- servers that are not well ------------------------------------------------------- */
+
+/* A document that Kamailio does not take: it is told by name, the rest goes on. */
+START_TEST(one_bad_list_does_not_stop_the_others)
+{
+	const struct vault_about about = {DOCUMENTS_KIND, "primary", "test"};
+	struct fakehost *fh = vault_importer();
+	struct vault_writer *w;
+	struct vault_error err;
+	struct buf text = {0};
+
+	empty(&b);
+	buf_puts(&text, DOCUMENTS_HEAD);
+	for (int i = 0; i < 50; i++) {
+		const char *doc = i == 20 ? "<broken" : "<resource-lists xmlns=\"" LISTS_NAMESPACE
+							"\"/>";
+		char user[32];
+
+		snprintf(user, sizeof user, "sip:u%02d@x", i);
+		documents_put_head(&text, user, strlen(doc));
+		buf_puts(&text, doc);
+		buf_puts(&text, "\n");
+	}
+	documents_put_end(&text, 50, 0);
+	ck_assert_int_eq(vault_writer_new(&w, vault, "contacts", &about, &err), 0);
+	ck_assert_int_eq(vault_writer_file(w, DOCUMENTS_FILE, &err), 0);
+	ck_assert_int_eq(vault_writer_write(w, text.p, text.len, &err), 0);
+	ck_assert_int_eq(vault_writer_count(w, "documents", 50, &err), 0);
+	ck_assert_int_eq(vault_writer_commit(w, &err), 0);
+	vault_writer_free(w);
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_TRANSIENT,
+	      "1 of 50 lists were not taken, 49 were imported: sip:u20@x: 500 ");
+	/* What is tried again is that one alone. */
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_TRANSIENT, "sip:u20@x");
+	ck_assert_msg(strstr(fakehost_logs(fh), "imported 49 lists: going on"), "%s",
+		      fakehost_logs(fh));
+	fakehost_free(fh);
+	buf_release(&text);
+}
+END_TEST
+
+/* A server of one answer; NULL: it accepts and stays silent. */
+static pid_t
+bad_server(const char *answer, char root[64])
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof at;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	pid_t pid;
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+	ck_assert_int_eq(listen(fd, 16), 0);
+	getsockname(fd, (struct sockaddr *)&at, &len);
+	snprintf(root, 64, "http://127.0.0.1:%d/xcap-root", ntohs(at.sin_port));
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGPIPE, SIG_IGN);
+		for (;;) {
+			int c = accept(fd, NULL, NULL);
+			char buf[65536];
+
+			if (!answer)
+				continue;
+			while (c >= 0 && read(c, buf, sizeof buf) > 0)
+				if (write(c, answer, strlen(answer)) < 0 ||
+				    !strstr(answer, "Content-Length"))
+					break;
+			close(c);
+		}
+	}
+	close(fd);
+	return pid;
+}
+
+static const struct {
+	const char *answer, *says;
+	int rc;
+} bad_answers[] = {
+	{NULL, "timed out", RESITE_ERR_TRANSIENT},
+	{"220 mail.contoso.example ESMTP\r\n", "HTTP/0.9", RESITE_ERR_TRANSIENT},
+	{"", "Empty reply from server", RESITE_ERR_TRANSIENT},
+	{"HTTP/1.1 500 Server error\r\nContent-Length: 3\r\n\r\nbad", "500 Server error (bad)",
+	 RESITE_ERR_TRANSIENT},
+	{"HTTP/1.1 503 Sorry\r\nContent-Length: 0\r\n\r\n", "503 Sorry", RESITE_ERR_TRANSIENT},
+	{"HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\n\x1b[2Jno", "403 Forbidden (?[2Jno)",
+	 RESITE_ERR_REFUSED},
+	{"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
+	 "302 Found", RESITE_ERR_REFUSED},
+	{"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 7\r\n\r\nWelcome",
+	 "is this an XCAP root?", RESITE_ERR_REFUSED},
+	{"HTTP/1.1 200 OK\r\nContent-Type: application/resource-lists+xml\r\n"
+	 "Content-Length: 99999999999\r\n\r\nx", "", RESITE_ERR_TRANSIENT},
+};
+
+START_TEST(a_server_that_is_not_well_is_told_in_its_own_words)
+{
+	char root[64];
+	pid_t pid = bad_server(bad_answers[_i].answer, root);
+	struct fakehost *fh = exporter(root);
+
+	fakehost_param(fh, "timeout", "400ms");
+	fakehost_param(fh, "connections", "1");
+	fails(fh, FAKEHOST_PROBE, bad_answers[_i].rc, bad_answers[_i].says);
+	fails(fh, FAKEHOST_APPLY, bad_answers[_i].rc, bad_answers[_i].says);
+	fakehost_free(fh);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+END_TEST
+
+START_TEST(a_server_that_is_down_is_told_as_transient)
+{
+	char root[64];
+	struct fakehost *fh;
+
+	snprintf(root, sizeof root, "http://127.0.0.1:%d/xcap-root", kamailio_rig_free_port());
+	fh = importer(root);
+	write_lync(lync_file, 10, "v");
+	fakehost_param(fh, "dbimpexp", lync_file);
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_TRANSIENT, "Failed to connect");
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_server_that_dies_in_the_middle_is_survived)
+{
+	struct kamailio_rig c;
+	struct fakehost *fh;
+	pid_t killer;
+
+	kamailio_rig_start(&c);
+	fh = importer(c.root);
+	write_lync(lync_file, 2500, "q");
+	fakehost_param(fh, "dbimpexp", lync_file);
+	killer = fork();
+	if (killer == 0) {
+		usleep(300000);
+		kill(c.pid, SIGTERM);
+		_exit(0);
+	}
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_TRANSIENT, "127.0.0.1");
+	waitpid(killer, NULL, 0);
+	waitpid(c.pid, NULL, 0);
+	kamailio_rig_again(&c);
+	call(fh, FAKEHOST_APPLY);
+	ck_assert_msg(strstr(fakehost_logs(fh), "going on from there"), "%s", fakehost_logs(fh));
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	fakehost_free(fh);
+	kamailio_rig_stop(&c);
+}
+END_TEST
+
+static TCase *
+cases(void)
+{
+	TCase *tc = tcase_create("contacts_xcap");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_unchecked_fixture(tc, start_all, stop_all);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, what_was_exported_is_imported_byte_for_byte);
+	tcase_add_test(tc, a_lync_export_is_imported_and_converges);
+	tcase_add_test(tc, probe_names_what_would_change_and_what_would_be_lost);
+	tcase_add_test(tc, only_the_named_users_are_imported);
+	tcase_add_test(tc, each_run_exports_anew_unless_told_otherwise);
+	tcase_add_test(tc, a_set_that_shrank_is_told);
+	tcase_add_test(tc, an_import_that_was_stopped_goes_on_where_it_was);
+	tcase_add_test(tc, a_checkpoint_is_not_believed_when_the_server_lost_the_lists);
+	tcase_add_test(tc, an_altered_set_is_refused_before_anything_is_imported);
+	tcase_add_test(tc, a_set_of_another_site_or_too_old_is_refused);
+	tcase_add_test(tc, a_plan_that_contradicts_itself_is_invalid);
+	tcase_add_test(tc, a_malformed_lync_export_is_refused_before_anything_is_imported);
+	tcase_add_test(tc, a_wrong_root_does_not_become_an_empty_backup);
+	tcase_add_test(tc, a_full_disk_leaves_no_set);
+	tcase_add_test(tc, one_bad_list_does_not_stop_the_others);
+	tcase_add_loop_test(tc, a_server_that_is_not_well_is_told_in_its_own_words, 0,
+			    sizeof bad_answers / sizeof *bad_answers);
+	tcase_add_test(tc, a_server_that_is_down_is_told_as_transient);
+	tcase_add_test(tc, a_server_that_dies_in_the_middle_is_survived);
+	return tc;
+}
+
+int
+main(void)
+{
+	Suite *suite = suite_create("contacts_xcap");
+	SRunner *runner;
+	int failed;
+
+	if (!kamailio_rig_possible()) {
+		fputs("skipped: kamailio with sqlite and xcap_server, or sqlite3, is not installed\n",
+		      stderr);
+		return 77;
+	}
+	suite_add_tcase(suite, cases());
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
