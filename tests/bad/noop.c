@@ -4,6 +4,8 @@
 #include <resite/easy.h>
 #include <resite/plugin.h>
 
+#include <time.h>
+
 #ifdef NOOP_FAT
 #include <curl/curl.h>
 #include <ldap.h>
@@ -39,6 +41,23 @@ nap(struct resite_op *op, const struct resite_host *host)
 	if (rc == RESITE_PENDING)
 		return RESITE_OK;
 	return resite_fail(op, host, rc, NULL, "woken up");
+}
+
+/* Tells when it ran, by the clock that all processes share: bench/run's latency. */
+static int
+stamp(struct resite_op *op, const struct resite_host *host)
+{
+	static const char *const names[] = {"began", "ended"};
+	struct timespec ts;
+	char text[32];
+	int rc = RESITE_OK;
+
+	for (int i = 0; i < 2 && rc == RESITE_OK; i++) {
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		snprintf(text, sizeof(text), "%lld", ts.tv_sec * 1000000000LL + ts.tv_nsec);
+		rc = host->output(op, names[i], text);
+	}
+	return rc;
 }
 
 static int
@@ -92,10 +111,14 @@ static const struct resite_param nap_params[] = {
 	{0},
 };
 
+static const char *const stamp_outputs[] = {"began", "ended", NULL};
+
 static const struct resite_action actions[] = {
 	{.name = "noop", .summary = "does nothing", .default_timeout_ms = 60000, .apply = ok},
 	{.name = "nap", .summary = "sleeps", .default_timeout_ms = 60000, .params = nap_params,
 	 .apply = nap},
+	{.name = "stamp", .summary = "tells when it ran", .default_timeout_ms = 60000,
+	 .outputs = stamp_outputs, .apply = stamp},
 	{.name = "probed", .summary = "changes one imagined thing", .flags = RESITE_ACT_REVERSIBLE,
 	 .default_timeout_ms = 60000, .check = ok, .probe = probed_probe, .apply = probed_apply,
 	 .verify = ok, .revert = probed_revert},
