@@ -174,11 +174,11 @@ flush(struct nursery *n)
 }
 
 static void
-on_prepare(uv_prepare_t *handle)
+on_idle(uv_idle_t *handle)
 {
 	struct nursery *n = handle->data;
 
-	uv_prepare_stop(handle);
+	uv_idle_stop(handle);
 	flush(n);
 	free_dead(n);
 }
@@ -187,7 +187,7 @@ void
 nursery_signal(struct nursery *n, int64_t id, int sig)
 {
 	strbuf_addf(&n->out, "{\"kind\":\"signal\",\"id\":%" PRId64 ",\"signal\":%d}\n", id, sig);
-	uv_prepare_start(&n->prepare, on_prepare);
+	uv_idle_start(&n->idle, on_idle);
 }
 
 /* --- time -------------------------------------------------------------------------- */
@@ -476,9 +476,9 @@ open_handles(struct nursery *n, struct error *err)
 	if (r < 0)
 		return error_set(err, E_IO, "uv_poll_init: %s", uv_strerror(r));
 	uv_timer_init(n->loop, &n->timer);
-	uv_prepare_init(n->loop, &n->prepare);
+	uv_idle_init(n->loop, &n->idle);
 	n->n_handles = 3;
-	n->poll.data = n->timer.data = n->prepare.data = n;
+	n->poll.data = n->timer.data = n->idle.data = n;
 	uv_poll_start(&n->poll, UV_READABLE, on_poll);
 	nursery_due(n, n->hello_due_ms);
 	return 0;
@@ -542,7 +542,7 @@ nursery_stop(struct nursery *n)
 	}
 	uv_close((uv_handle_t *)&n->poll, on_closed);
 	uv_close((uv_handle_t *)&n->timer, on_closed);
-	uv_close((uv_handle_t *)&n->prepare, on_closed);
+	uv_close((uv_handle_t *)&n->idle, on_closed);
 	close(n->ep_fd);
 }
 
@@ -580,7 +580,7 @@ nursery_adopt(struct nursery *n, struct attempt *a)
 	n->slots.item[slot] = a;
 	n->queued.item[n->queued.len++] = a;
 	n->n_open++;
-	uv_prepare_start(&n->prepare, on_prepare);
+	uv_idle_start(&n->idle, on_idle);
 	nursery_due(n, a->due_ms);
 	return 0;
 }

@@ -75,7 +75,7 @@ struct nursery {
 	int ctl_fd, log_fd, ep_fd;
 	uv_poll_t poll;              /* of ep_fd */
 	uv_timer_t timer;            /* the earliest due time of all attempts */
-	uv_prepare_t prepare;        /* sends what a loop turn has queued */
+	uv_idle_t idle;              /* sends what is queued; an active one keeps the loop awake */
 	int n_handles;               /* not yet closed */
 	bool hello, lost, lost_told, stopped, ctl_out_armed;
 	int64_t hello_due_ms, timer_due_ms;
