@@ -345,6 +345,8 @@ set_up(struct nest *nest)
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 	nest->signal_fd = signalfd(-1, &chld, SFD_NONBLOCK | SFD_CLOEXEC);
 	nest->pid = getpid();
+	/* What a plugin prints before it crashes is seen. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* Here once, or every attempt would read /dev/urandom for it. */
 	json_object_seed(0);
 	fcntl(PROTOCOL_FD, F_SETFD, FD_CLOEXEC);

@@ -144,7 +144,7 @@ seen_open(struct seen *s, const char *plugin, int lock_fd)
 	strbuf_init(&s->messages);
 	strbuf_init(&s->logs);
 	uv_loop_init(&s->loop);
-	snprintf(path, sizeof(path), PLUGINS "%s.so", plugin);
+	snprintf(path, sizeof(path), "%s%s.so", strchr(plugin, '/') ? "" : PLUGINS, plugin);
 	config.plugin_path = path;
 	s->nursery = nursery_start(&s->loop, &config, &nursery_events, s, &err);
 	ck_assert_msg(s->nursery != NULL, "%s", err.text);
@@ -503,8 +503,8 @@ START_TEST(verify_that_is_never_content_ends_with_the_deadline)
 	run_spec(&s, &spec);
 	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
 	ck_assert_int_eq(s.end.phase, PHASE_VERIFY);
-	ck_assert_int_eq(s.end.rc, s.end.rc == RESITE_ERR_CANCELLED ? RESITE_ERR_CANCELLED
-								    : RESITE_ERR_TRANSIENT);
+	ck_assert_int_eq(s.end.rc, RESITE_ERR_TRANSIENT);
+	ck_assert_str_eq(s.text, "not verified within the time: not yet");
 	seen_close(&s);
 }
 END_TEST
@@ -648,6 +648,92 @@ START_TEST(stopping_the_nursery_ends_what_runs)
 }
 END_TEST
 
+#define EXEC "plugins/exec/.libs/exec"
+
+START_TEST(a_command_runs_in_an_attempt)
+{
+	json_t *params = json_pack("{s:[s,s],s:b,s:[i]}", "apply", "/bin/echo", "hello", "shell",
+				   0, "ok_codes", 0);
+	struct attempt_spec spec = {.action = "run", .params = params};
+	struct seen s;
+
+	seen_open(&s, EXEC, -1);
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert(said(&s, "{\"kind\":\"output\",\"name\":\"stdout\",\"value\":\"hello\"}"));
+	json_decref(params);
+	seen_close(&s);
+}
+END_TEST
+
+/* Waits until pid is gone; an init that does not reap leaves a zombie. */
+static bool
+dies(int pid)
+{
+	char path[64], state = 0;
+
+	for (int i = 0; i < 200; i++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+		f = fopen(path, "r");
+		if (!f || fscanf(f, "%*d %*s %c", &state) != 1)
+			state = 'X';
+		if (f)
+			fclose(f);
+		if (state == 'X' || state == 'Z')
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+START_TEST(a_command_dies_with_the_nursery)
+{
+	json_t *params = json_pack("{s:[s],s:b,s:[i]}", "apply", "echo pid $$; exec sleep 100",
+				   "shell", 1, "ok_codes", 0);
+	struct attempt_spec spec = {.action = "run", .params = params};
+	const char *at = NULL;
+	struct seen s;
+
+	seen_open(&s, EXEC, -1);
+	start_spec(&s, &spec);
+	while (!(at = strstr(s.messages.buf, "\"pid ")))
+		uv_run(&s.loop, UV_RUN_ONCE);
+	kill(nursery_pid(), SIGKILL);
+	while (!s.lost)
+		uv_run(&s.loop, UV_RUN_ONCE);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_LOST);
+	ck_assert(dies(atoi(at + 5)));
+	json_decref(params);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_cancelled_command_and_its_children_are_gone)
+{
+	json_t *params = json_pack("{s:[s],s:b,s:[i]}", "apply",
+				   "trap '' TERM; sleep 100 & echo pid $!; wait; sleep 100", "shell",
+				   1, "ok_codes", 0);
+	struct attempt_spec spec = {.action = "run", .params = params};
+	const char *at = NULL;
+	struct seen s;
+
+	seen_open(&s, EXEC, -1);
+	start_spec(&s, &spec);
+	while (!(at = strstr(s.messages.buf, "\"pid ")))
+		uv_run(&s.loop, UV_RUN_ONCE);
+	attempt_cancel(s.attempt, "test");
+	while (!s.ended)
+		uv_run(&s.loop, UV_RUN_ONCE);
+	ck_assert(s.end.outcome != ATTEMPT_CLEAN || s.end.rc == RESITE_ERR_CANCELLED);
+	ck_assert(dies(atoi(at + 5)));
+	json_decref(params);
+	seen_close(&s);
+}
+END_TEST
+
 static const struct {
 	const char *plugin, *word;
 } unusable[] = {
@@ -753,6 +839,9 @@ make_suite(void)
 	tcase_add_test(nest, the_runs_lock_is_held_until_the_last_attempt_is_gone);
 	tcase_add_test(nest, a_lost_nursery_takes_its_attempts_along);
 	tcase_add_test(nest, stopping_the_nursery_ends_what_runs);
+	tcase_add_test(nest, a_command_runs_in_an_attempt);
+	tcase_add_test(nest, a_command_dies_with_the_nursery);
+	tcase_add_test(nest, a_cancelled_command_and_its_children_are_gone);
 	tcase_add_loop_test(nest, an_unusable_plugin_is_one_clear_refusal, 0, COUNT_OF(unusable));
 	tcase_add_test(nest, a_plugin_that_hangs_while_loading_is_given_up);
 	tcase_add_test(nest, a_plugin_is_described_and_listed);
