@@ -790,7 +790,7 @@ START_TEST(a_plugin_is_described_and_listed)
 
 	ck_assert_msg(registry_describe(reg, "noop", &hello, &err) == 0, "%s", err.text);
 	actions = json_object_get(json_object_get(hello, "plugin"), "actions");
-	ck_assert_uint_eq(json_array_size(actions), 4);
+	ck_assert_uint_eq(json_array_size(actions), 5);
 	ck_assert_str_eq(json_str_or(json_array_get(actions, 1), "name", ""), "nap");
 	ck_assert_int_eq(registry_describe(reg, "absent", &hello, &err), E_NOTFOUND);
 	ck_assert_msg(strstr(err.text, "no file absent.so in nowhere, tests/bad") != NULL, "%s",
