@@ -3,12 +3,10 @@
 #include "plugins/dns-nsupdate/step.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KEY_TEXT_MAX 4096
-#define KEEP_HEAP (16 << 20)
 
 static enum dns_transport
 transport_of(const char *text)
@@ -22,9 +20,6 @@ step_init(struct step *s, struct resite_op *op, const struct resite_host *host)
 	const char *server = host->param_str(op, "server", 0), *zone = host->param_str(op, "zone", 0);
 
 	*s = (struct step){.op = op, .host = host};
-	/* ldns takes and frees buffers of 64 KiB for each record; without this the C library gives
-	 * them back to the kernel each time, which costs more than all else here. */
-	mallopt(M_TRIM_THRESHOLD, KEEP_HEAP);
 	s->net = (struct net){.op = op, .host = host,
 			      .patience_ms = host->param_i64(op, "patience", 0)};
 	s->transport = transport_of(host->param_str(op, "transport", 0));
