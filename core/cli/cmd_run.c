@@ -96,7 +96,7 @@ cmd_run(const struct command *command, const struct options *o)
 	if (rc == 0)
 		rc = cli_request(o, o->args[1], true, &req);
 	if (rc == 0) {
-		l.run = run_new_id(o->args[1], clock_wall_ms());
+		l.run = run_new_id(cli.settings.state_dir, o->args[1], clock_wall_ms());
 		req.run_id = l.run;
 		if (load_plan(&l, &cli.settings, o->args[0], &req, &d, &err) < 0)
 			rc = d.errors ? cli_diags(o, &d) : cli_fail(o, &err);

@@ -138,7 +138,8 @@ answer(struct peer *p, const char *line, size_t len)
 	} else {
 		strbuf_addstr(&out, "{\"ok\":false,\"text\":");
 		json_write_string(&out, err.text);
-		strbuf_addstr(&out, "}\n");
+		strbuf_addf(&out, ",\"usage\":%s}\n",
+			    err.code == E_INVALID || err.code == E_NOTFOUND ? "true" : "false");
 	}
 	/* A short answer into an empty socket buffer; a peer that is gone misses it. */
 	if (!out.failed && send(p->fd, out.buf, out.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
@@ -294,7 +295,8 @@ read_answer(int fd, struct error *err)
 	if (!reply)
 		rc = error_set(err, E_IO, "the run ended before it answered: see its status");
 	else if (!json_bool_or(reply, "ok", false))
-		rc = error_set(err, E_REFUSED, "%s", json_str_or(reply, "text", "refused"));
+		rc = error_set(err, json_bool_or(reply, "usage", false) ? E_INVALID : E_REFUSED,
+			       "%s", json_str_or(reply, "text", "refused"));
 	json_decref(reply);
 	strbuf_release(&in);
 	return rc;

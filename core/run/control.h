@@ -2,7 +2,8 @@
  *
  * One JSON object per line each way (connect, say, read the answer):
  *	{"kind":"operator.retry","step":"dns","reason":"named is back"}
- *	{"ok":true}   or   {"ok":false,"text":"step dns is done"}
+ *	{"ok":true}   or   {"ok":false,"text":"step dns is done","usage":false}
+ * usage: what was said can never apply (no such step), whatever the run's state.
  * The actor is who the kernel says that the peer is (SO_PEERCRED), never what the
  * message says.  The socket is mode 0600 in a folder of mode 0700.
  */
@@ -27,7 +28,8 @@ struct control *control_open(uv_loop_t *loop, const char *state_dir, const char 
 void control_close(struct control *control);
 
 /* The other side: says word (an object) to the run's orchestrator and waits for the
- * answer.  E_NOTFOUND: nobody listens; E_REFUSED: the answer's text is in err. */
+ * answer.  E_NOTFOUND: nobody listens; E_REFUSED, E_INVALID: the answer's text is in
+ * err. */
 int control_say(const char *state_dir, const char *run, const json_t *word, struct error *err);
 
 /* The kinds that may be said: "operator.approve", …  NULL-terminated. */

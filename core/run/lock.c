@@ -109,6 +109,17 @@ run_lock_release(struct run_lock *lock)
 	*lock = (struct run_lock)RUN_LOCK_INIT;
 }
 
+bool
+run_lock_known(const char *state_dir, const char *run)
+{
+	int fd;
+
+	if (open_lock(state_dir, run, "owner", O_CLOEXEC, &fd, NULL) < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 int
 run_lock_owner(const char *state_dir, const char *run)
 {

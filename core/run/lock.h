@@ -25,6 +25,9 @@ int run_lock_take(struct run_lock *lock, const char *state_dir, const char *run,
 		  int64_t wait_ms, struct error *err);
 void run_lock_release(struct run_lock *lock);
 
+/* Whether a run of that name has ever been locked here. */
+bool run_lock_known(const char *state_dir, const char *run);
+
 /* The pid of the process that owns the run now; 0: nobody. */
 int run_lock_owner(const char *state_dir, const char *run);
 

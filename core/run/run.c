@@ -546,7 +546,7 @@ run_resume(struct loaded *l, const struct settings *settings, struct store *stor
 }
 
 char *
-run_new_id(const char *runbook, int64_t wall_ms)
+run_new_id(const char *state_dir, const char *runbook, int64_t wall_ms)
 {
 	struct strbuf id = STRBUF_INIT;
 	time_t s = (time_t)(wall_ms / 1000);
@@ -555,7 +555,12 @@ run_new_id(const char *runbook, int64_t wall_ms)
 
 	gmtime_r(&s, &tm);
 	strftime(when, sizeof(when), "%Y%m%d-%H%M%S", &tm);
-	strbuf_addf(&id, "%s-%s", when, runbook);
+	for (int n = 1; n == 1 || (!id.failed && run_lock_known(state_dir, id.buf)); n++) {
+		strbuf_reset(&id);
+		strbuf_addf(&id, "%s-%s", when, runbook);
+		if (n > 1)
+			strbuf_addf(&id, "-%d", n);
+	}
 	return strbuf_detach(&id);
 }
 

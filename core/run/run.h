@@ -60,8 +60,10 @@ int run_resume(struct loaded *l, const struct settings *settings, struct store *
 int run_say(const struct settings *settings, struct store *store, const char *run, json_t *word,
 	    bool *ret_live, struct error *err);
 
-/* A new id for a run of runbook: "20261122-235501-move". */
-char *run_new_id(const char *runbook, int64_t wall_ms);
+/* A new id for a run of runbook: "20261122-235501-move", and "…-move-2" when that
+ * second has one already.  Of two that are made at the very same time only one can
+ * start.  To be freed; NULL without memory. */
+char *run_new_id(const char *state_dir, const char *runbook, int64_t wall_ms);
 
 /* Who is asking, for the journal: the user's name.  To be freed; NULL without
  * memory. */

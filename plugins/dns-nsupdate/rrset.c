@@ -80,15 +80,12 @@ rrset_clear(struct rrset *s)
 	s->n = 0;
 }
 
-bool
-rrset_add_rr(struct rrset *s, const ldns_rr *rr)
+static bool
+add_rr_data(struct rrset *s, const ldns_rr *rr)
 {
 	ldns_buffer *b = ldns_buffer_new(512);
-	bool ok;
-
-	s->ttl = ldns_rr_ttl(rr);
-	ok = b && ldns_rr_rdata2buffer_wire(b, rr) == LDNS_STATUS_OK &&
-	     rrset_add_rdata(s, ldns_buffer_begin(b), ldns_buffer_position(b));
+	bool ok = b && ldns_rr_rdata2buffer_wire(b, rr) == LDNS_STATUS_OK &&
+		  rrset_add_rdata(s, ldns_buffer_begin(b), ldns_buffer_position(b));
 
 	ldns_buffer_free(b);
 	return ok;
@@ -117,7 +114,8 @@ rrset_take_answer(struct rrset *s, const ldns_rr_list *answer, bool *ret_cname)
 			*ret_cname = true;
 		if (ldns_rr_get_type(rr) != s->type)
 			continue;
-		if (!rrset_add_rr(s, rr))
+		s->ttl = ldns_rr_ttl(rr);
+		if (!add_rr_data(s, rr))
 			return false;
 	}
 	return true;
@@ -184,7 +182,8 @@ add_rr(struct rrset_list *list, ldns_rr *rr)
 	memcpy(s->owner, ldns_rdf_data(ldns_rr_owner(rr)), len);
 	s->owner_len = (uint8_t)len;
 	s->type = (uint16_t)ldns_rr_get_type(rr);
-	return rrset_add_rr(s, rr);
+	s->ttl = ldns_rr_ttl(rr);
+	return add_rr_data(s, rr);
 }
 
 bool
@@ -213,18 +212,13 @@ rrset_add_text(struct rrset_list *list, const char *text, const ldns_rdf *zone,
 	return ok;
 }
 
-int
-rrset_order(const struct rrset *a, const struct rrset *b)
+static int
+order(const void *a_, const void *b_)
 {
+	const struct rrset *a = a_, *b = b_;
 	int o = rdata_compare(a->owner, a->owner_len, b->owner, b->owner_len);
 
 	return o ? o : (a->type > b->type) - (a->type < b->type);
-}
-
-static int
-order(const void *a, const void *b)
-{
-	return rrset_order(a, b);
 }
 
 /* Moves the data of one record into the RRset before it. */
