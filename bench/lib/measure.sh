@@ -63,22 +63,21 @@ seconds() {
 }
 
 # turns SERIES=FUNCTION…: each in turn, $rounds times over.  The time of a function is its
-# wall time, unless it sets `took` (seconds).  BEFORE_SERIES, when there is such a function,
-# runs before it, unmeasured.
+# wall time, unless it sets `took` (seconds).  before_FUNCTION and after_FUNCTION, where there
+# are such functions, run before and after it, unmeasured.
 turns() {
 	local pair series function began
 	for ((round = 1; round <= rounds; round++)); do
 		for pair; do
 			series=${pair%%=*} function=${pair#*=} took=''
-			if declare -F "before_${function%% *}" >/dev/null; then
-				"before_${function%% *}"
-			fi
+			! declare -F "before_${function%% *}" >/dev/null || "before_${function%% *}"
 			wait_idle
 			began=$(now_us)
 			$function
 			[[ $took ]] || took=$(seconds $(($(now_us) - began)))
 			value "$series" s "$took"
 			printf '   %d %-24s %s s\n' "$round" "$series" "$took"
+			! declare -F "after_${function%% *}" >/dev/null || "after_${function%% *}"
 		done
 	done
 	round=0

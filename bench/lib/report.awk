@@ -72,8 +72,8 @@ function work_out(r, i,   f, by, seen) {
 
 # How idle the CPUs were before the busiest start of a series, or none when nobody looked.
 function idle_before(r, s, mark, none) {
-	if ((r, s) in quiet) return quiet[r, s] mark
-	return none
+	if (!((r, s) in quiet)) return none
+	return quiet[r, s] mark
 }
 
 function shown(v) {
@@ -94,18 +94,19 @@ function print_row(r,   i, s) {
 			g_op, g_bound, g_by
 	}
 	for (i = 1; i <= n_notes[r]; i++) print "   note: " notes[r, i]
-	if ((r, "failed") in said) print "   FAILED: " said[r, "failed"]
+	if (said[r, "failed"]) print "   FAILED: " said[r, "failed"]
 }
 
 function q(s) { gsub(/[\\"]/, "\\\\&", s); gsub(/[\001-\037]/, " ", s); return "\"" s "\"" }
 
 function json_row(r,   i, k, s, t) {
 	printf "    {\"row\": %s, \"what\": %s, \"load\": %s,\n", q(r), q(said[r, "what"]), q(said[r, "load"])
-	if ((r, "failed") in said) printf "     \"failed\": %s,\n", q(said[r, "failed"])
+	if (said[r, "failed"]) printf "     \"failed\": %s,\n", q(said[r, "failed"])
 	printf "     \"series\": ["
 	for (i = 1; i <= count["series " r]; i++) {
 		s = order["series " r, i]
-		for (t = "", k = 1; k <= n[r, s]; k++) t = t (k > 1 ? ", " : "") x[r, s, k]
+		t = ""
+		for (k = 1; k <= n[r, s]; k++) t = t (k > 1 ? ", " : "") x[r, s, k]
 		spread_of(r, s)
 		printf "%s\n      {\"name\": %s, \"unit\": %s, \"median\": %.6g, \"min\": %.6g, \"max\": %.6g, \"values\": [%s], \"idle_before\": %s}",
 			(i > 1 ? "," : ""), q(s), q(unit[r, s]), mid, lo, hi, t, idle_before(r, s, "", "null")
