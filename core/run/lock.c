@@ -3,11 +3,14 @@
 #include "core/base/strbuf.h"
 #include "core/run/lock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,6 +65,68 @@ take_owner(struct run_lock *lock, const char *state_dir, const char *run, struct
 	return write_pid(lock->owner_fd, err);
 }
 
+/* --- who else holds it ----------------------------------------------------- */
+
+static bool
+same_file(const char *path, const struct stat *wanted)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino;
+}
+
+/* Whether the process has the file open; one that we may not look at has not. */
+static bool
+has_open(const char *pid, const struct stat *file)
+{
+	char path[sizeof("/proc//fd/") + 2 * NAME_MAX];
+	struct dirent *entry;
+	bool found = false;
+	DIR *fds;
+
+	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+	fds = opendir(path);
+	while (!found && fds && (entry = readdir(fds)) != NULL) {
+		snprintf(path, sizeof(path), "/proc/%s/fd/%s", pid, entry->d_name);
+		found = same_file(path, file);
+	}
+	if (fds)
+		closedir(fds);
+	return found;
+}
+
+/* " 4711 4712": the processes but this one that have the file of fd open. */
+static void
+list_holders(int fd, struct strbuf *ret)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	struct stat file;
+
+	if (fstat(fd, &file) < 0)
+		file = (struct stat){0};
+	while (proc && (entry = readdir(proc)) != NULL)
+		if (atoi(entry->d_name) > 0 && atoi(entry->d_name) != getpid() &&
+		    has_open(entry->d_name, &file))
+			strbuf_addf(ret, " %s", entry->d_name);
+	if (proc)
+		closedir(proc);
+}
+
+static int
+still_held(int fd, const char *run, struct error *err)
+{
+	struct strbuf pids = STRBUF_INIT;
+	int rc;
+
+	list_holders(fd, &pids);
+	rc = error_set(err, E_BUSY, "run %s: processes that its last orchestrator has left are still "
+		       "alive and may act: look at them (ps -fp%s), end them (kill -KILL%s), then "
+		       "resume again", run, pids.len ? pids.buf : " ?", pids.len ? pids.buf : " ?");
+	strbuf_release(&pids);
+	return rc;
+}
+
 static int
 take_workers(struct run_lock *lock, const char *state_dir, const char *run, int64_t wait_ms,
 	     struct error *err)
@@ -75,25 +140,33 @@ take_workers(struct run_lock *lock, const char *state_dir, const char *run, int6
 		struct timespec pause = {.tv_nsec = POLL_MS * 1000000};
 
 		if (clock_mono_ms() >= end_ms)
-			return error_set(err, E_BUSY, "run %s: workers of its last orchestrator are "
-					 "still alive and may act: find them with 'fuser "
-					 "%s/%s.workers', end them, then resume again", run,
-					 state_dir, run);
+			return still_held(lock->workers_fd, run, err);
 		nanosleep(&pause, NULL);
 	}
 	return 0;
 }
 
 int
-run_lock_take(struct run_lock *lock, const char *state_dir, const char *run, int64_t wait_ms,
-	      struct error *err)
+run_lock_own(struct run_lock *lock, const char *state_dir, const char *run, struct error *err)
 {
 	int rc;
 
 	*lock = (struct run_lock)RUN_LOCK_INIT;
 	rc = take_owner(lock, state_dir, run, err);
-	if (rc == 0)
-		rc = take_workers(lock, state_dir, run, wait_ms, err);
+	if (rc < 0)
+		run_lock_release(lock);
+	return rc;
+}
+
+int
+run_lock_take(struct run_lock *lock, const char *state_dir, const char *run, int64_t wait_ms,
+	      struct error *err)
+{
+	int rc = run_lock_own(lock, state_dir, run, err);
+
+	if (rc < 0)
+		return rc;
+	rc = take_workers(lock, state_dir, run, wait_ms, err);
 	if (rc < 0)
 		run_lock_release(lock);
 	return rc;

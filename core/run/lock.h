@@ -19,8 +19,11 @@ struct run_lock {
 
 #define RUN_LOCK_INIT {-1, -1}
 
-/* E_BUSY names the pid of the owner, or says after wait_ms that workers of an
- * earlier orchestrator are still there. */
+/* Who only writes to the journal: the first lock.  E_BUSY names the pid of the owner. */
+int run_lock_own(struct run_lock *lock, const char *state_dir, const char *run,
+		 struct error *err);
+/* Who starts workers: both.  E_BUSY as above, or it names after wait_ms the processes
+ * that an earlier orchestrator has left. */
 int run_lock_take(struct run_lock *lock, const char *state_dir, const char *run,
 		  int64_t wait_ms, struct error *err);
 void run_lock_release(struct run_lock *lock);

@@ -46,7 +46,7 @@ run_say(const struct settings *settings, struct store *store, const char *run, j
 	*ret_live = rc != E_NOTFOUND;
 	if (*ret_live)
 		return rc;
-	rc = run_lock_take(&lock, settings->state_dir, run, 0, err);
+	rc = run_lock_own(&lock, settings->state_dir, run, err);
 	if (rc < 0)
 		return rc;
 	rc = write_word(settings, store, run, word, err);

@@ -26,12 +26,14 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
 	FDS_MAX = 253,       /* SCM_MAX_FD of the kernel */
 	END_GRACE_MS = 2000, /* from TERM to KILL when the parent is gone */
+	ORPHAN_WAIT_MS = 20,
 	READ_MAX = 64 * 1024,
 };
 
@@ -303,6 +305,49 @@ signal_all(struct nest *nest, int sig)
 		signal_kid(&nest->kids.item[i], sig);
 }
 
+/* --- daemons --------------------------------------------------------------------- */
+
+static bool
+has_lock(pid_t pid)
+{
+	struct stat ours, its;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, PROTOCOL_LOCK_FD);
+	return fstat(PROTOCOL_LOCK_FD, &ours) == 0 && stat(path, &its) == 0 &&
+	       ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+}
+
+/* Kills those of our children that have kept the run's lock; how many. */
+static unsigned
+kill_lock_holders(void)
+{
+	FILE *children = fopen("/proc/thread-self/children", "re");
+	unsigned n = 0;
+	int pid;
+
+	while (children && fscanf(children, "%d", &pid) == 1)
+		if (has_lock(pid)) {
+			kill(pid, SIGKILL);
+			n++;
+		}
+	if (children)
+		fclose(children);
+	return n;
+}
+
+/* What an attempt left outside of its group has come to us, the subreaper.  With the
+ * run's lock it could act beside the next generation, which waits for it; a daemon that
+ * was meant to stay has closed the lock.  Killing one may bring its children here. */
+static void
+end_orphans(struct nest *nest)
+{
+	if (nest->first_closed <= PROTOCOL_LOCK_FD)
+		return; /* there is no lock */
+	while (kill_lock_holders() > 0)
+		wait_for_event(nest, false, ORPHAN_WAIT_MS);
+}
+
 /* The parent is gone: nobody is left who could be told of anything. */
 static void
 end_all(struct nest *nest)
@@ -315,6 +360,7 @@ end_all(struct nest *nest)
 	signal_all(nest, SIGKILL);
 	while (nest->kids.len > 0)
 		wait_for_event(nest, false, -1);
+	end_orphans(nest);
 }
 
 static void
