@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SITE_NAME "name"
 #define KNOWN "from.X, to.X, site.NAME.X, var.X, secret.X, step.NAME.OUTPUT, run.id"
 #define NESTING_MAX 16
 #define REF_MAX 300
@@ -55,6 +56,8 @@ refers_to_itself(struct expansion *x, const struct plan_value *value)
 	return true;
 }
 
+static void add_escaped(struct strbuf *out, const char *text, size_t len);
+
 /* Puts the value of a site or variable in. */
 static bool
 add_value(struct expansion *x, const struct plan_value *value, const char *kind, const char *owner)
@@ -101,6 +104,11 @@ add_site_value(struct expansion *x, const struct plan_site *site, const char *na
 
 	if (value)
 		return add_value(x, value, "site", site->name);
+	/* A site has its own name for a value, unless the plan gives it another one. */
+	if (!strcmp(name, SITE_NAME)) {
+		add_escaped(&x->res->text, site->name, strlen(site->name));
+		return true;
+	}
 	no_value(x, &site->values, "site", site->name, name);
 	return false;
 }
@@ -113,6 +121,8 @@ is_anywhere(struct expansion *x, const char *name)
 	char text[SUGGEST_TEXT_MAX];
 	struct suggest suggest;
 
+	if (!strcmp(name, SITE_NAME))
+		return true;
 	suggest_init(&suggest, name);
 	for (size_t i = 0; i < plan->n_sites; i++) {
 		if (plan_value(&plan->sites[i].values, name))
@@ -216,7 +226,6 @@ add_output(struct expansion *x, char *rest)
 	return true;
 }
 
-static void add_escaped(struct strbuf *out, const char *text, size_t len);
 
 static bool
 add_run(struct expansion *x, char *rest)

@@ -79,6 +79,18 @@ check_one(struct loaded *l, const struct plan *plan, struct bind_request req, st
 	return rc == E_NOMEM ? rc : 0;
 }
 
+/* A runbook whose steps all leave a mode out is not meant for it. */
+static bool
+is_for_mode(const struct plan *plan, const char *runbook, int mode)
+{
+	const struct plan_runbook *r = plan_runbook(plan, runbook);
+	bool any = false;
+
+	for (size_t i = 0; r && i < r->n_steps; i++)
+		any |= (r->steps[i].modes & MODE_BIT(mode)) != 0;
+	return any || !r || !r->n_steps;
+}
+
 /* One runbook in each mode that is asked for, and back. */
 static int
 check_runbook(struct loaded *l, const struct plan *plan, const struct bind_request *req,
@@ -92,9 +104,10 @@ check_runbook(struct loaded *l, const struct plan *plan, const struct bind_reque
 		return check_one(l, plan, one, d);
 	for (size_t i = 0; i < COUNT_OF(modes) && rc == 0; i++) {
 		one.mode = modes[i];
-		rc = check_one(l, plan, one, d);
+		if (is_for_mode(plan, req->runbook, one.mode))
+			rc = check_one(l, plan, one, d);
 	}
-	if (rc == 0 && !req->from && !req->to && plan->n_sites > 1) {
+	if (rc == 0 && is_for_mode(plan, req->runbook, RESITE_PLANNED) && !req->from && !req->to && plan->n_sites > 1) {
 		one.mode = RESITE_PLANNED;
 		one.from = plan->sites[1].name;
 		one.to = plan->sites[0].name;

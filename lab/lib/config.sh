@@ -161,6 +161,7 @@ write_files() {
 	umask 022
 	write_env
 	write_includes
+	write_users
 	rm -f "$lab_dir/.choosing"
 }
 
@@ -187,6 +188,7 @@ write_env() {
 		echo "LAB_DNS_SERVER=127.0.0.1:$(port dns)"
 		echo "LAB_DNS2_SERVER=127.0.0.1:$(port dns2)"
 		echo "LAB_VAULT=$lab_dir/vault"
+		echo "LAB_USERS_FILE=$lab_dir/users.txt"
 		for site in primary dr; do
 			up=${site^^}
 			echo "LAB_${up}_ADDRESS=${site_address[$site]}"
@@ -229,7 +231,15 @@ write_includes() {
 		bind_dn "cn=resite,$suffix" password_file "$lab_dir/secrets/resite.password" \
 		dns_server "127.0.0.1:$(port dns)" dns_secondary "127.0.0.1:$(port dns2)" \
 		tsig_key_file "$lab_dir/secrets/tsig.key" ca_file "$lab_dir/ca.pem" \
-		vault "$lab_dir/vault" >"$lab_dir/vars.inc" || die "cannot write $lab_dir/vars.inc"
+		vault "$lab_dir/vault" users_file "$lab_dir/users.txt" >"$lab_dir/vars.inc" ||
+		die "cannot write $lab_dir/vars.inc"
+}
+
+# Everybody's SIP address, one a line: what a site has in its own address book.
+write_users() {
+	awk -v n="$users" -v domain="$domain" \
+		'BEGIN { for (i = 1; i <= n; i++) printf "sip:u%05d@%s\n", i, domain }' \
+		>"$lab_dir/users.txt" || die "cannot write $lab_dir/users.txt"
 }
 
 load() {
@@ -249,7 +259,7 @@ remove_all() {
 
 remove_files() {
 	remove_run
-	rm -rf "${lab_dir:?}"/{pids,secrets,vault,env,sites.inc,vars.inc,ca.pem,.choosing,bin}
+	rm -rf "${lab_dir:?}"/{pids,secrets,vault,env,sites.inc,vars.inc,users.txt,ca.pem,.choosing,bin}
 }
 
 remove_run() {
