@@ -1,7 +1,6 @@
 #include "core/base/base.h"
 #include "core/engine/run_state.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -497,23 +496,4 @@ event_new(const char *kind, const char *step)
 {
 	return step ? json_pack("{s:s, s:s}", "kind", kind, "step", step) :
 		      json_pack("{s:s}", "kind", kind);
-}
-
-bool
-expect_allows(const struct step *step, uint64_t changes, uint64_t total, char why[ERROR_MAX])
-{
-	if (step->expect_max >= 0 && changes > (uint64_t)step->expect_max) {
-		snprintf(why, ERROR_MAX, "%" PRIu64 " changes, but the plan expects at most "
-			 "%" PRId64 " (expect.max): nothing was changed", changes,
-			 step->expect_max);
-		return false;
-	}
-	if (step->expect_percent >= 0 && total &&
-	    changes * 100 > total * (uint64_t)step->expect_percent) {
-		snprintf(why, ERROR_MAX, "%" PRIu64 " of %" PRIu64 " objects would change, but the "
-			 "plan expects at most %d %% (expect.percent): nothing was changed",
-			 changes, total, (int)step->expect_percent);
-		return false;
-	}
-	return true;
 }

@@ -88,9 +88,4 @@ const char *run_state_output(void *ctx, uint32_t step, const char *name);
 /* The bare event {"kind":kind, "step":…}; step may be NULL.  NULL without memory. */
 json_t *event_new(const char *kind, const char *step);
 
-/* Whether a step may apply this many changes; if not, why says which bound of its
- * `expect` is passed. */
-bool expect_allows(const struct step *step, uint64_t changes, uint64_t total,
-		   char why[ERROR_MAX]);
-
 #endif

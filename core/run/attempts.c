@@ -2,6 +2,7 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/engine/decide.h"
 #include "core/plan/secret.h"
 #include "core/run/clean.h"
 #include "core/run/orchestra.h"
@@ -32,29 +33,13 @@ attempt_event(const struct live *a, const char *kind)
 	return event;
 }
 
-/* A rehearsal changes something only where the plan says "run". */
 static bool
 may_apply(const struct live *a)
 {
-	const struct step *step = step_of(a);
-
-	return step->action->has & SCHEMA_HAS_APPLY &&
-	       (a->run->l->graph->mode != RESITE_REHEARSAL || step->rehearse == REHEARSE_RUN);
-}
-
-static bool
-has_probe(const struct live *a)
-{
-	return step_of(a)->action->has & SCHEMA_HAS_PROBE;
+	return decide_may_apply(a->run->l->graph, a->step);
 }
 
 /* --- opening ------------------------------------------------------------- */
-
-static const char *
-intent_of(const struct live *a)
-{
-	return !may_apply(a) ? "read" : has_probe(a) ? "probe" : "apply";
-}
 
 void
 attempt_open(struct run *run, const struct sched_command *command)
@@ -71,7 +56,8 @@ attempt_open(struct run *run, const struct sched_command *command)
 	run->n_live++;
 	event = attempt_event(a, "attempt.started");
 	if (event)
-		json_object_set_new(event, "intent", json_string(intent_of(a)));
+		json_object_set_new(event, "intent",
+				    json_string(decide_intent(run->l->graph, a->step)));
 	run_record(run, event);
 	run_effect(run, (struct effect){.kind = EFFECT_START, .step = a->step, .n = a->n,
 					.timeout_ms = command->timeout_ms});
@@ -107,7 +93,7 @@ write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct
 			.timeout_ms = timeout_ms,
 			.params = params,
 			.phases = phases_of(a),
-			.hold = may_apply(a) && has_probe(a),
+			.hold = may_apply(a) && step_of(a)->action->has & SCHEMA_HAS_PROBE,
 			.checkpoint = facts_of(a)->checkpoint,
 			.checkpoint_data = facts_of(a)->checkpoint_data,
 		});
@@ -201,28 +187,19 @@ refuse(struct live *a, const char *why)
 
 /* What may follow what the probe found.  "apply" is the durable intent. */
 static const char *
-decide(struct live *a, const json_t *state)
+decide(struct live *a, const json_t *msg)
 {
-	uint64_t changes = (uint64_t)json_int_or(state, "changes", 0);
-	uint64_t total = (uint64_t)json_int_or(state, "total", 0);
-	bool told = json_bool_or(state, "told", false);
+	struct finding found = {.told = json_bool_or(msg, "told", false),
+				.changes = (uint64_t)json_int_or(msg, "changes", 0),
+				.total = (uint64_t)json_int_or(msg, "total", 0)};
 	char why[ERROR_MAX];
+	const char *decision = decide_after_probe(a->run->l->state, a->step, &found, why);
 
-	if (!may_apply(a))
-		return "look";
-	if (told && !changes)
-		return "converged";
-	if (!told && facts_of(a)->in_doubt) {
-		refuse(a, "an earlier attempt may have changed something, and this probe cannot tell: "
-			  "look for yourself, then say by-hand, skip or retry");
-		return "refused";
-	}
-	if (told && !expect_allows(step_of(a), changes, total, why)) {
+	if (!strcmp(decision, "apply"))
+		effect_for(a, EFFECT_GO, 0);
+	if (!strcmp(decision, "refused"))
 		refuse(a, why);
-		return "refused";
-	}
-	effect_for(a, EFFECT_GO, 0);
-	return "apply";
+	return decision;
 }
 
 static void

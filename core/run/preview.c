@@ -1,4 +1,5 @@
 #include "core/base/base.h"
+#include "core/engine/decide.h"
 #include "core/plan/secret.h"
 #include "core/run/clean.h"
 #include "core/run/plugins.h"
@@ -64,7 +65,7 @@ on_state(struct probing *b, const json_t *msg)
 	r->changes = (uint64_t)json_int_or(msg, "changes", 0);
 	r->total = (uint64_t)json_int_or(msg, "total", 0);
 	b->p->out->changes += r->changes;
-	if (!expect_allows(&b->p->l->graph->steps[b->step], r->changes, r->total, why)) {
+	if (!decide_expected(&b->p->l->graph->steps[b->step], r->changes, r->total, why)) {
 		r->refused = strdup(why);
 		b->p->out->refused++;
 	}

@@ -1,0 +1,31 @@
+/* decide.h -- what an attempt may do: decided here, done elsewhere.  Pure. */
+#ifndef CORE_ENGINE_DECIDE_H
+#define CORE_ENGINE_DECIDE_H
+
+#include "core/engine/run_state.h"
+
+/* A rehearsal changes something only where the plan says "run". */
+bool decide_may_apply(const struct graph *graph, uint32_t step);
+
+/* What an attempt of step sets out to do, as attempt.started has it: "read",
+ * "probe" (and apply only after a decision), or "apply". */
+const char *decide_intent(const struct graph *graph, uint32_t step);
+
+/* What the probe of an open attempt has said. */
+struct finding {
+	bool told;               /* false: it cannot tell */
+	uint64_t changes, total; /* to make, of how many objects */
+};
+
+/* What may follow, as attempt.probed has it: "look" (nothing may be changed),
+ * "converged" (nothing is left to change), "apply", or "refused", and then why
+ * says why for people. */
+const char *decide_after_probe(const struct run_state *state, uint32_t step,
+			       const struct finding *found, char why[ERROR_MAX]);
+
+/* Whether a step may apply this many changes; if not, why says which bound of its
+ * `expect` is passed. */
+bool decide_expected(const struct step *step, uint64_t changes, uint64_t total,
+		     char why[ERROR_MAX]);
+
+#endif
