@@ -40,7 +40,7 @@ before_import_by_resite() { empty_target; }
 import_by_resite() { resite_run state import.conf move; }
 after_import_by_resite() {
 	count_target "$n"
-	value resite-apply s "$(phase_seconds state)"
+	phase_values state
 }
 
 before_import_by_limit() { empty_target; }

@@ -15,7 +15,7 @@ turn_value() { value_now=$((value_now == 1 ? 2 : 1)); }
 
 set_by_resite() { turn_value; resite_run state "set.$value_now.conf" move; }
 after_set_by_resite() {
-	value resite-apply s "$(phase_seconds state)"
+	phase_values state
 	check_value
 }
 # With -v over TCP.

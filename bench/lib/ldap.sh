@@ -88,9 +88,8 @@ move_by_resite() {
 	turn_round
 }
 
-# What was all measured as one run, apart.
 after_move_by_resite() {
-	value resite-apply s "$(phase_seconds state)"
+	phase_values state
 }
 
 move_by_ldapmodify() {

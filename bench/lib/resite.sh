@@ -38,15 +38,17 @@ journal() {
 		$2"
 }
 
-# phase_seconds STATE: how long apply took, from the decision (which is durable before
-# apply begins) to the first output, which the plugins here give at its end
-phase_seconds() {
-	journal "$1" "SELECT ((SELECT min(ms) FROM e WHERE kind = 'attempt.output') -
-		(SELECT min(ms) FROM e WHERE kind = 'attempt.probed')) / 1000.0"
+# phase_values STATE: what the phases of the only step took, as series of their own
+phase_values() {
+	local phase ms
+	while read -r phase ms; do
+		value "resite-$phase" s "$(seconds $((ms * 1000)))"
+	done < <(journal "$1" "SELECT p.key, p.value FROM e, json_each(e.body, '\$.phase_ms') AS p
+		WHERE kind = 'attempt.ended' AND p.value > 0")
 }
 
-# Sets `memory`: a line "seconds who pid resident_KiB proportional_KiB" for each process of
-# the family of $1, as often as it goes until that process ends.
+# watch_memory PID FILE: a line "seconds who pid resident_KiB proportional_KiB" for each process
+# of the family of PID, five times a second until that process ends.  Resident is its peak.
 watch_memory() {
 	local root=$1 file=$2 began
 	began=$(now_us)

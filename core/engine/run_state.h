@@ -19,7 +19,7 @@
  *	attempt.checkpoint {step, attempt, name, data}
  *	attempt.output   {step, attempt, name, value}
  *	attempt.ended    {step, attempt, outcome, phase, param, text, why, retry_after_ms,
- *	                  maxrss_kb, cpu_us}
+ *	                  maxrss_kb, cpu_us, phase_ms: {probe: 12, …}}; phases under 1 ms are left out
  *	gate.opened      {step, text}
  *	step.passed      {step}
  *	operator.approve, .retry, .skip, .by-hand  {actor, step, reason}

@@ -353,6 +353,23 @@ on_origin(struct live *a, const json_t *msg)
 }
 
 static void
+enter_phase(struct live *a, enum phase phase)
+{
+	int64_t now_ms = run_now_ms(a->run);
+
+	if (a->phase != PHASE_NONE)
+		a->phase_ms[a->phase] += now_ms - a->phase_since_ms;
+	a->phase = phase;
+	a->phase_since_ms = now_ms;
+}
+
+static void
+on_begin(struct live *a, const json_t *msg)
+{
+	enter_phase(a, phase_from_name(json_str_or(msg, "phase", NULL)));
+}
+
+static void
 on_nothing(struct live *a, const json_t *msg)
 {
 	(void)a;
@@ -366,7 +383,7 @@ static const struct {
 	{"undo", on_undo},         {"sync", on_sync},     {"progress", on_progress},
 	{"state", on_state},       {"log", on_log_message}, {"loss", on_loss},
 	{"output", on_output},     {"secret", on_secret}, {"checkpoint", on_checkpoint},
-	{"origin", on_origin},     {"begin", on_nothing}, {"change", on_nothing},
+	{"origin", on_origin},     {"begin", on_begin}, {"change", on_nothing},
 	{"reverted", on_nothing},
 };
 
@@ -453,10 +470,23 @@ set_text(const struct live *a, json_t *event, const char *key, const char *text)
 	free(clean);
 }
 
+/* For the report: where the time of a long step went. */
 static json_t *
-ended_event(const struct live *a, const struct attempt_end *end)
+phase_times(struct live *a)
 {
-	json_t *event = attempt_event(a, "attempt.ended");
+	json_t *times = json_object();
+
+	enter_phase(a, PHASE_NONE);
+	for (enum phase p = PHASE_CHECK; p < N_PHASES; p++)
+		if (a->phase_ms[p] > 0)
+			json_object_set_new(times, phase_name(p), json_integer(a->phase_ms[p]));
+	return times;
+}
+
+static json_t *
+ended_event(struct live *a, const struct attempt_end *end)
+{
+	json_t *event = attempt_event(a, "attempt.ended"), *times = phase_times(a);
 
 	set_text(a, event, "phase", phase_name(end->phase));
 	set_text(a, event, "param", end->param);
@@ -469,7 +499,10 @@ ended_event(const struct live *a, const struct attempt_end *end)
 	if (event) {
 		json_object_set_new(event, "maxrss_kb", json_integer(end->maxrss_kb));
 		json_object_set_new(event, "cpu_us", json_integer(end->cpu_us));
+		if (json_object_size(times))
+			json_object_set(event, "phase_ms", times);
 	}
+	json_decref(times);
 	return event;
 }
 

@@ -16,6 +16,9 @@ struct live {
 	char *refused;           /* why the core said stop after the probe; or NULL */
 	char *failed_start;      /* why it could not be started; or NULL */
 	bool cancelled;          /* we cancelled it */
+	enum phase phase;        /* what it does now */
+	int64_t phase_since_ms;  /* since when */
+	int64_t phase_ms[N_PHASES]; /* how long each has taken */
 };
 
 enum effect_kind { EFFECT_START, EFFECT_GO, EFFECT_STOP, EFFECT_ACK };

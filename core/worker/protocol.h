@@ -64,6 +64,7 @@ enum phase {
 	PHASE_VERIFY,
 	PHASE_AFTER, /* the probe after apply */
 	PHASE_REVERT,
+	N_PHASES
 };
 
 #define PHASE_BIT(phase) (1u << (phase))
