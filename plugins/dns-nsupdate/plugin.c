@@ -158,7 +158,7 @@ static const struct resite_param params[] = {
 	{.name = "srv_target", .type = RESITE_T_ENUM, .def = "strict",
 	 .choices = (const char *const[]){"strict", "warn", "any", NULL},
 	 .summary = "SRV records of SIP whose target is in another domain: refuse, warn, allow"},
-	{.name = "batch", .type = RESITE_T_INT, .def = "500", .min = 1, .max = 5000,
+	{.name = "batch", .type = RESITE_T_INT, .def = "1000", .min = 1, .max = 5000,
 	 .summary = "most RRsets in one message (it is also limited to 64 KiB, over UDP to 1232 "
 		    "bytes)"},
 	{.name = "patience", .type = RESITE_T_DURATION, .def = "5s", .min = 100, .max = 300000,

@@ -195,6 +195,7 @@ read_now(struct step *s)
 {
 	struct rrset **v = calloc(s->set.n + 1, sizeof(*v));
 	int rc = RESITE_ERR_TRANSIENT;
+	bool done = false;
 
 	s->now = calloc(s->set.n + 1, sizeof(*s->now));
 	if (!v || !s->now) {
@@ -207,7 +208,9 @@ read_now(struct step *s)
 		s->now[i].n = 0;
 		v[i] = &s->now[i];
 	}
-	rc = read_rrsets(s, &s->server, s->transport, v, s->set.n, "records read");
+	rc = read_by_transfer(s, v, s->set.n, &done);
+	if (rc == RESITE_OK && !done)
+		rc = read_rrsets(s, &s->server, s->transport, v, s->set.n, "records read");
 	free(v);
 	if (rc != RESITE_OK)
 		return step_net_fail(s, rc, "cannot read the records");

@@ -80,12 +80,15 @@ rrset_clear(struct rrset *s)
 	s->n = 0;
 }
 
-static bool
-add_rr_data(struct rrset *s, const ldns_rr *rr)
+bool
+rrset_add_rr(struct rrset *s, const ldns_rr *rr)
 {
 	ldns_buffer *b = ldns_buffer_new(512);
-	bool ok = b && ldns_rr_rdata2buffer_wire(b, rr) == LDNS_STATUS_OK &&
-		  rrset_add_rdata(s, ldns_buffer_begin(b), ldns_buffer_position(b));
+	bool ok;
+
+	s->ttl = ldns_rr_ttl(rr);
+	ok = b && ldns_rr_rdata2buffer_wire(b, rr) == LDNS_STATUS_OK &&
+	     rrset_add_rdata(s, ldns_buffer_begin(b), ldns_buffer_position(b));
 
 	ldns_buffer_free(b);
 	return ok;
@@ -114,8 +117,7 @@ rrset_take_answer(struct rrset *s, const ldns_rr_list *answer, bool *ret_cname)
 			*ret_cname = true;
 		if (ldns_rr_get_type(rr) != s->type)
 			continue;
-		s->ttl = ldns_rr_ttl(rr);
-		if (!add_rr_data(s, rr))
+		if (!rrset_add_rr(s, rr))
 			return false;
 	}
 	return true;
@@ -182,8 +184,7 @@ add_rr(struct rrset_list *list, ldns_rr *rr)
 	memcpy(s->owner, ldns_rdf_data(ldns_rr_owner(rr)), len);
 	s->owner_len = (uint8_t)len;
 	s->type = (uint16_t)ldns_rr_get_type(rr);
-	s->ttl = ldns_rr_ttl(rr);
-	return add_rr_data(s, rr);
+	return rrset_add_rr(s, rr);
 }
 
 bool
@@ -212,13 +213,18 @@ rrset_add_text(struct rrset_list *list, const char *text, const ldns_rdf *zone,
 	return ok;
 }
 
-static int
-order(const void *a_, const void *b_)
+int
+rrset_order(const struct rrset *a, const struct rrset *b)
 {
-	const struct rrset *a = a_, *b = b_;
 	int o = rdata_compare(a->owner, a->owner_len, b->owner, b->owner_len);
 
 	return o ? o : (a->type > b->type) - (a->type < b->type);
+}
+
+static int
+order(const void *a, const void *b)
+{
+	return rrset_order(a, b);
 }
 
 /* Moves the data of one record into the RRset before it. */

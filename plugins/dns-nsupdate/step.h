@@ -24,8 +24,8 @@ struct step {
 	struct rrset *now;        /* what is there; parallel to set, owners borrowed */
 };
 
-/* Reads the parameters other than records and key.  All three return
- * enum resite_rc and have called host->fail unless RESITE_OK.  Release in any case. */
+/* Reads the parameters other than records and key.  All three return enum resite_rc and
+ * have called host->fail unless RESITE_OK.  Release in any case. */
 int step_init(struct step *s, struct resite_op *op, const struct resite_host *host);
 /* with_file: also what records_file has (that is I/O). */
 int step_load_records(struct step *s, bool with_file);
@@ -41,6 +41,9 @@ int step_net_fail(struct step *s, int rc, const char *what);
  * and NXDOMAIN ends it; the reason is in s->net.err. what: for progress, or NULL. */
 int read_rrsets(struct step *s, const struct net_endpoint *server, enum dns_transport transport,
 		struct rrset *const *v, size_t n, const char *what);
+/* The same from one zone transfer, where it is worth it and the server allows it: *ret_done
+ * false means that nothing was read and questions must be asked. v is sorted as in a list. */
+int read_by_transfer(struct step *s, struct rrset *const *v, size_t n, bool *ret_done);
 /* Reads s->now from the primary and checks it against expect. */
 int read_now(struct step *s);
 /* The SOA serial that a server has. */

@@ -224,7 +224,8 @@ find_tsig(const uint8_t *wire, size_t len, struct tsig_rr *ret)
 	at = skip_name(wire, len, ret->start);
 	if (get(wire + at, 2) != TYPE_TSIG)
 		return TSIG_UNSIGNED;
-	if (!take_name(wire, len, ret->start, ret->name, &ret->name_len) ||
+	if (get(wire + at + 2, 2) != CLASS_ANY || get(wire + at + 4, 4) != 0 ||
+	    !take_name(wire, len, ret->start, ret->name, &ret->name_len) ||
 	    !take_rdata(wire + at + 10, (size_t)get(wire + at + 8, 2), ret))
 		return TSIG_MALFORMED;
 	return TSIG_VALID;

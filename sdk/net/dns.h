@@ -66,6 +66,9 @@ int dns_pipe_flush(struct dns_pipe *p);
 /* Waits for the next answer to any message; *ret_wire is valid until the next call. */
 int dns_pipe_get(struct dns_pipe *p, size_t *ret_tag, const uint8_t **ret_wire, size_t *ret_len);
 
+/* Another message answers the request with this id, as in a zone transfer. */
+void dns_pipe_more(struct dns_pipe *p, uint16_t id, size_t tag);
+
 /* Writes a question into buf (DNS_QUERY_MAX bytes) and returns its length.  name: wire
  * form, len bytes. */
 size_t dns_query_build(uint8_t *buf, uint16_t id, const uint8_t *name, size_t len,

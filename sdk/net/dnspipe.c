@@ -120,18 +120,33 @@ send_datagram(struct dns_pipe *p, struct dns_slot *s)
 		net_error(p->net, RESITE_ERR_TRANSIENT, "%s: %s", p->server.text, strerror(errno));
 }
 
+static struct dns_slot *
+slot_take(struct dns_pipe *p, uint16_t id, size_t tag, size_t len)
+{
+	struct dns_slot *s = p->slots;
+
+	while (s->busy)
+		s++;
+	*s = (struct dns_slot){.busy = true, .id = id, .tag = tag, .len = len};
+	p->busy++;
+	return s;
+}
+
+void
+dns_pipe_more(struct dns_pipe *p, uint16_t id, size_t tag)
+{
+	slot_take(p, id, tag, 0); /* the answer that came has just freed one */
+}
+
 int
 dns_pipe_put(struct dns_pipe *p, const uint8_t *wire, size_t len, size_t tag)
 {
-	struct dns_slot *s = p->slots;
+	struct dns_slot *s;
 
 	if (p->busy == DNS_WINDOW || len < DNS_HEADER || len > (p->tcp ? DNS_TCP_MAX : DNS_UDP_MAX))
 		return net_error(p->net, RESITE_ERR_BUG, "a DNS message of %zu bytes, %zu in flight",
 				 len, p->busy);
-	while (s->busy)
-		s++;
-	*s = (struct dns_slot){.busy = true, .id = dns_get16(wire), .tag = tag, .len = len};
-	p->busy++;
+	s = slot_take(p, dns_get16(wire), tag, len);
 	if (p->tcp)
 		return gather(p, wire, len);
 	p->net->err[0] = '\0';

@@ -464,6 +464,7 @@ main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_was_written_is_read_back);
 	tcase_add_test(tc, a_later_set_is_newer_also_within_one_second);
