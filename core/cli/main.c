@@ -2,6 +2,7 @@
 #include "core/base/base.h"
 #include "core/cli/cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,6 +86,8 @@ main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : NULL;
 	const struct command *c;
 
+	/* A journal that may not grow is an error to report, not a reason to be killed. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (!name)
 		return help(stderr, EXIT_USAGE);
 	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))

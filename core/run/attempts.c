@@ -443,6 +443,16 @@ outcome_of(const struct live *a, const struct attempt_end *end)
 	}
 }
 
+static void
+forget(struct live *a)
+{
+	a->run->live[a->step] = NULL;
+	a->run->n_live--;
+	json_decref(a->losses);
+	free(a->refused);
+	free(a);
+}
+
 /* Records the end and forgets the attempt.  event: attempt.ended without its
  * outcome; the reference is taken. */
 static void
@@ -452,12 +462,16 @@ over(struct live *a, enum sched_outcome outcome, json_t *event)
 
 	if (event)
 		json_object_set_new(event, "outcome", json_string(sched_outcome_name(outcome)));
-	run->live[a->step] = NULL;
-	run->n_live--;
+	forget(a);
 	run_record(run, event);
-	json_decref(a->losses);
-	free(a->refused);
-	free(a);
+}
+
+void
+attempts_forget_unstarted(struct run *run)
+{
+	for (uint32_t i = 0; i < run->l->graph->n_steps; i++)
+		if (run->live[i] && !run->live[i]->attempt)
+			forget(run->live[i]);
 }
 
 static void

@@ -221,6 +221,8 @@ finish_stopped(struct run *run)
 static void
 look_for_end(struct run *run)
 {
+	if (run->halted)
+		attempts_forget_unstarted(run);
 	if (run->n_live || run->over)
 		return;
 	if (run->halted) {
