@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/timerfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +33,8 @@ struct running {
 	const struct command_io *io;
 	struct command_end *end;
 	struct stream out, err;
-	int ep_fd, pid_fd;
+	int ep_fd;
+	int end_fd;   /* readable at the command's end, or now and then: see open_end_fd */
 	pid_t pid;
 	bool tail_is_stderr;
 };
@@ -217,12 +219,34 @@ finish_stream(struct running *r, struct stream *s)
 
 /* --- until its end ----------------------------------------------------------------------- */
 
+/* A descriptor that wakes us at the command's end.  Where there are no pidfds (a kernel
+ * before 5.3, valgrind) a timer does it, by waking us to look. */
+static int
+open_end_fd(pid_t pid)
+{
+	static const struct itimerspec often = {
+		.it_interval = {.tv_nsec = 20000000}, .it_value = {.tv_nsec = 20000000}};
+	int fd = pidfd_open(pid, 0);
+
+	if (fd >= 0 || errno != ENOSYS)
+		return fd;
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fd >= 0)
+		timerfd_settime(fd, 0, &often, NULL);
+	return fd;
+}
+
 static bool
 has_ended(const struct running *r)
 {
-	struct pollfd pfd = {.fd = r->pid_fd, .events = POLLIN};
+	siginfo_t info = {.si_pid = 0};
+	uint64_t ticks;
 
-	return poll(&pfd, 1, 0) > 0;
+	/* Only the timer has something to read; a pidfd says EINVAL. */
+	if (read(r->end_fd, &ticks, sizeof(ticks)) < 0)
+		errno = 0;
+	return waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid != 0;
 }
 
 /* All of the group but us is told to stop, then the command is killed.  What else is
@@ -253,10 +277,10 @@ watch(struct running *r)
 {
 	struct epoll_event ev = {.events = EPOLLIN};
 
-	r->pid_fd = pidfd_open(r->pid, 0);
+	r->end_fd = open_end_fd(r->pid);
 	r->ep_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (r->pid_fd < 0 || r->ep_fd < 0 ||
-	    epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->pid_fd, &ev) < 0 ||
+	if (r->end_fd < 0 || r->ep_fd < 0 ||
+	    epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->end_fd, &ev) < 0 ||
 	    epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->out.fd, &ev) < 0 ||
 	    epoll_ctl(r->ep_fd, EPOLL_CTL_ADD, r->err.fd, &ev) < 0)
 		return errno;
@@ -279,7 +303,7 @@ command_run(const struct command *cmd, const struct command_io *io, struct comma
 	    const char **ret_what)
 {
 	struct failure f = {0};
-	struct running r = {.io = io, .end = ret_end, .pid_fd = -1, .ep_fd = -1,
+	struct running r = {.io = io, .end = ret_end, .end_fd = -1, .ep_fd = -1,
 			    .out = {.fd = -1}, .err = {.fd = -1, .is_stderr = true}};
 	int errnum = spawn(cmd, &r, &f);
 
@@ -301,7 +325,7 @@ command_run(const struct command *cmd, const struct command_io *io, struct comma
 	finish_stream(&r, &r.out);
 	finish_stream(&r, &r.err);
 	close_fd(r.ep_fd);
-	close_fd(r.pid_fd);
+	close_fd(r.end_fd);
 	*ret_what = f.what;
 	return errnum;
 }

@@ -33,6 +33,9 @@ struct resite_op {
 	unsigned fail_undo;
 	void (*on_sync)(void *);
 	void *on_sync_arg;
+	uint64_t at_progress;            /* 0: no hook is set */
+	void (*progress_hook)(void *);   /* NULL: cancel */
+	void *progress_arg;
 	FILE *trace;
 
 	char *failure, *failure_param, *checkpoint, *checkpoint_data;
@@ -371,11 +374,34 @@ host_output(struct resite_op *op, const char *name, const char *value)
 	return RESITE_OK;
 }
 
+/* Turns the timer that is the cancel_fd readable ms from now. */
+static void
+cancel_in(struct resite_op *op, int64_t ms)
+{
+	struct itimerspec at = {0};
+
+	at.it_value.tv_sec = ms / 1000;
+	at.it_value.tv_nsec = ms % 1000 * 1000000 + (ms ? 0 : 1);
+	timerfd_settime(op->cancel_fd, 0, &at, NULL);
+}
+
+static void
+reached_progress(struct resite_op *op)
+{
+	op->at_progress = 0;
+	if (op->progress_hook)
+		op->progress_hook(op->progress_arg);
+	else
+		cancel_in(op, 0);
+}
+
 static void
 host_progress(struct resite_op *op, uint64_t done, uint64_t total, const char *what)
 {
 	op->done = done;
 	op->total = total;
+	if (op->at_progress && done >= op->at_progress)
+		reached_progress(op);
 	if (op->trace)
 		fprintf(op->trace, "progress: %" PRIu64 "/%" PRIu64 " %s\n", done, total,
 			what ? what : "");
@@ -596,6 +622,14 @@ fakehost_cancel_after(struct fakehost *fh, int64_t ms)
 }
 
 void
+fakehost_at_progress(struct fakehost *fh, uint64_t done, void (*hook)(void *), void *arg)
+{
+	fh->op.at_progress = done;
+	fh->op.progress_hook = hook;
+	fh->op.progress_arg = arg;
+}
+
+void
 fakehost_fail_undo(struct fakehost *fh, unsigned nth)
 {
 	fh->op.fail_undo = nth;
@@ -618,19 +652,13 @@ fakehost_trace(struct fakehost *fh, FILE *to)
 static void
 begin_call(struct resite_op *op)
 {
-	struct itimerspec at = {0};
-	int64_t ms = op->cancel_after_ms;
-
 	clear_call(op);
 	op->end_ms = now_ms() + op->deadline_ms;
 	op->cancel_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	if (op->cancel_fd < 0)
 		die("timerfd: %s", strerror(errno));
-	if (ms < 0)
-		return;
-	at.it_value.tv_sec = ms / 1000;
-	at.it_value.tv_nsec = ms % 1000 * 1000000 + (ms ? 0 : 1);
-	timerfd_settime(op->cancel_fd, 0, &at, NULL);
+	if (op->cancel_after_ms >= 0)
+		cancel_in(op, op->cancel_after_ms);
 }
 
 static int

@@ -61,6 +61,9 @@ void fakehost_mode(struct fakehost *fh, enum resite_mode mode);
 void fakehost_deadline(struct fakehost *fh, int64_t ms);
 /* Cancels ms after the next call begins; < 0: never. */
 void fakehost_cancel_after(struct fakehost *fh, int64_t ms);
+/* Calls hook once, when the plugin first reports at least done of its progress, however
+ * fast the machine is; hook NULL: cancels then.  done 0: never. */
+void fakehost_at_progress(struct fakehost *fh, uint64_t done, void (*hook)(void *), void *arg);
 /* Makes the nth next undo_put, undo_add or sync fail, as a full journal would; 0: none. */
 void fakehost_fail_undo(struct fakehost *fh, unsigned nth);
 /* Calls hook before each sync (and undo_put) returns: the place to look at the

@@ -341,11 +341,10 @@ START_TEST(an_import_that_was_stopped_goes_on_where_it_was)
 	empty(&b);
 	write_lync(lync_file, 2500, "r");
 	fakehost_param(fh, "dbimpexp", lync_file);
-	fakehost_cancel_after(fh, 200);
+	fakehost_at_progress(fh, 1200, NULL, NULL);
 	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_ERR_CANCELLED);
 	ck_assert_ptr_nonnull(fakehost_checkpoint(fh, &data));
 	ck_assert_uint_gt(fakehost_progress(fh, &total), 8);
-	fakehost_cancel_after(fh, -1);
 	call(fh, FAKEHOST_APPLY);
 	ck_assert_msg(strstr(fakehost_logs(fh), ": going on from there"), "%s", fakehost_logs(fh));
 	call(fh, FAKEHOST_PROBE);
@@ -360,10 +359,9 @@ START_TEST(a_checkpoint_is_not_believed_when_the_server_lost_the_lists)
 
 	write_lync(lync_file, 1500, "s");
 	fakehost_param(fh, "dbimpexp", lync_file);
-	fakehost_cancel_after(fh, 200);
+	fakehost_at_progress(fh, 1200, NULL, NULL);
 	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_ERR_CANCELLED);
 	empty(&b);
-	fakehost_cancel_after(fh, -1);
 	call(fh, FAKEHOST_APPLY);
 	ck_assert_msg(strstr(fakehost_logs(fh), "beginning again"), "%s", fakehost_logs(fh));
 	call(fh, FAKEHOST_PROBE);
@@ -609,24 +607,23 @@ START_TEST(a_server_that_is_down_is_told_as_transient)
 }
 END_TEST
 
+static void
+stop_server(void *rig)
+{
+	kill(((struct kamailio_rig *)rig)->pid, SIGTERM);
+}
+
 START_TEST(a_server_that_dies_in_the_middle_is_survived)
 {
 	struct kamailio_rig c;
 	struct fakehost *fh;
-	pid_t killer;
 
 	kamailio_rig_start(&c);
 	fh = importer(c.root);
 	write_lync(lync_file, 2500, "q");
 	fakehost_param(fh, "dbimpexp", lync_file);
-	killer = fork();
-	if (killer == 0) {
-		usleep(300000);
-		kill(c.pid, SIGTERM);
-		_exit(0);
-	}
+	fakehost_at_progress(fh, 1200, stop_server, &c);
 	fails(fh, FAKEHOST_APPLY, RESITE_ERR_TRANSIENT, "127.0.0.1");
-	waitpid(killer, NULL, 0);
 	waitpid(c.pid, NULL, 0);
 	kamailio_rig_again(&c);
 	call(fh, FAKEHOST_APPLY);

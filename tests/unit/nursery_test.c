@@ -521,7 +521,9 @@ START_TEST(a_flood_of_output_is_counted_and_dropped)
 	ck_assert_uint_le(s.n_logs, 10000 + 1);
 	ck_assert_uint_gt(s.end.dropped, 30000);
 	getrusage(RUSAGE_SELF, &after);
-	ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 8 * 1024);
+	/* valgrind keeps what is freed. */
+	if (!getenv("RESITE_UNDER_VALGRIND"))
+		ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 8 * 1024);
 	seen_close(&s);
 }
 END_TEST
