@@ -38,6 +38,7 @@ struct sched {
 	struct limit *limit;
 	uint16_t n_limits;
 	struct heap ready;      /* READY steps that no limit holds back */
+	struct heap prompt;     /* READY steps without a process: they wait for no job */
 	struct heap sleeping;   /* BACKOFF steps, soonest first */
 	uint32_t jobs, running; /* attempts allowed and open */
 	uint32_t count[STEP_FAILED + 1];
@@ -71,9 +72,10 @@ allocate(struct sched *s, const struct sched_config *c)
 	s->wake_key = take(s, c->n_steps, sizeof(*s->wake_key));
 	s->limit = take(s, c->n_limits, sizeof(*s->limit));
 	s->ready = (struct heap){take(s, c->n_steps, sizeof(uint32_t)), 0, s->path_ms};
+	s->prompt = (struct heap){take(s, c->n_steps, sizeof(uint32_t)), 0, s->path_ms};
 	s->sleeping = (struct heap){take(s, c->n_steps, sizeof(uint32_t)), 0, s->wake_key};
 	return s->node && s->out && s->limit_of && s->path_ms && s->wake_key && s->limit &&
-	       s->ready.item && s->sleeping.item;
+	       s->ready.item && s->prompt.item && s->sleeping.item;
 }
 
 static void
@@ -195,12 +197,19 @@ set_state(struct sched *s, uint32_t step, enum step_state state)
 	s->count[state]++;
 }
 
+/* Where a READY step is that waits for no limit. */
+static struct heap *
+ready_heap(struct sched *s, uint32_t step)
+{
+	return s->node[step].flags & (SCHED_GATE | SCHED_INSTANT) ? &s->prompt : &s->ready;
+}
+
 static void
 make_ready(struct sched *s, uint32_t step)
 {
 	set_state(s, step, STEP_READY);
 	s->node[step].waits_for = NO_LIMIT;
-	heap_push(&s->ready, step);
+	heap_push(ready_heap(s, step), step);
 }
 
 struct sched *
@@ -244,6 +253,7 @@ sched_free(struct sched *s)
 	free(s->wake_key);
 	free(s->limit);
 	free(s->ready.item);
+	free(s->prompt.item);
 	free(s->sleeping.item);
 	free(s);
 }
@@ -293,7 +303,7 @@ unlist(struct sched *s, uint32_t step)
 	uint16_t limit = s->node[step].waits_for;
 
 	if (limit == NO_LIMIT)
-		heap_remove(&s->ready, step);
+		heap_remove(ready_heap(s, step), step);
 	else
 		heap_remove(&s->limit[limit].waiting, step);
 	s->node[step].waits_for = NO_LIMIT;
@@ -400,34 +410,41 @@ open_attempt(struct sched *s, uint32_t step)
 	s->node[step].tries++;
 }
 
+/* A gate opens, a join point is passed: neither takes a job or a limit. */
+static void
+take_prompt(struct sched *s, struct sched_command *ret)
+{
+	uint32_t step = heap_pop(&s->prompt);
+
+	if (s->node[step].flags & SCHED_GATE) {
+		*ret = (struct sched_command){.kind = COMMAND_GATE, .step = step};
+		set_state(s, step, STEP_GATE);
+	} else {
+		*ret = (struct sched_command){.kind = COMMAND_PASS, .step = step};
+		settle(s, step, STEP_DONE);
+	}
+}
+
 bool
 sched_next(struct sched *s, struct sched_command *ret)
 {
-	while (s->ready.len && !s->stopping) {
-		uint32_t step = s->ready.item[0], flags = s->node[step].flags;
+	if (s->stopping)
+		return false;
+	if (s->prompt.len) {
+		take_prompt(s, ret);
+		return true;
+	}
+	while (s->ready.len && s->running < s->jobs) {
+		uint32_t step = heap_pop(&s->ready);
 
-		if (!(flags & (SCHED_GATE | SCHED_INSTANT)) && s->running >= s->jobs)
-			return false;
-		heap_pop(&s->ready);
-		*ret = (struct sched_command){.step = step};
-		if (flags & SCHED_GATE) {
-			ret->kind = COMMAND_GATE;
-			set_state(s, step, STEP_GATE);
-			return true;
-		}
-		if (flags & SCHED_INSTANT) {
-			ret->kind = COMMAND_PASS;
-			settle(s, step, STEP_DONE);
-			return true;
-		}
 		if (!take_limits(s, step)) {
 			pass_on(s, step);
 			continue;
 		}
 		open_attempt(s, step);
-		ret->kind = COMMAND_START;
-		ret->attempt = s->node[step].attempts;
-		ret->timeout_ms = attempt_timeout(s, step);
+		*ret = (struct sched_command){.kind = COMMAND_START, .step = step,
+					      .attempt = s->node[step].attempts,
+					      .timeout_ms = attempt_timeout(s, step)};
 		return true;
 	}
 	return false;
