@@ -30,6 +30,8 @@ struct flight {
 struct sim {
 	uint64_t random;
 	uint32_t max_steps;
+	/* The character of a run: each is drawn about once in so many. */
+	uint32_t edges, limited, words;
 	struct graph graph;
 	struct step steps[MODEL_STEPS_MAX];
 	struct graph_limit limits[LIMITS_MAX];
@@ -105,10 +107,10 @@ make_step(struct sim *s, uint32_t i)
 	};
 	make_kind(s, step);
 	for (uint32_t k = 0; k < i; k++)
-		if (one_in(s, i < 4 ? 2 : i / 2))
+		if (one_in(s, s->edges))
 			s->after[i][step->n_after++] = k;
 	for (uint32_t k = 0; k < s->graph.n_limits; k++)
-		if (one_in(s, 3))
+		if (one_in(s, s->limited))
 			s->limits_of[i][step->n_limits++] = k;
 	s->weight_ms[i] = 1 + below(s, 100);
 }
@@ -122,6 +124,9 @@ make_graph(struct sim *s)
 				  .mode = modes[below(s, COUNT_OF(modes))], .steps = s->steps,
 				  .n_steps = 1 + below(s, s->max_steps), .limits = s->limits,
 				  .n_limits = below(s, LIMITS_MAX + 1)};
+	s->edges = 2 + below(s, s->graph.n_steps);
+	s->limited = 1 + below(s, 4);
+	s->words = 2 + below(s, 15);
 	for (uint32_t k = 0; k < s->graph.n_limits; k++)
 		s->limits[k] = (struct graph_limit){"l", 1 + below(s, 3)};
 	for (uint32_t i = 0; i < s->graph.n_steps; i++)
@@ -257,10 +262,17 @@ interfere(struct sim *s)
 	static const char *const verbs[] = {"approve", "approve", "retry", "retry", "skip",
 					    "by-hand", "stop", "continue", "continue"};
 
+	const char *verb = verbs[below(s, COUNT_OF(verbs))];
+	uint32_t i = below(s, s->graph.n_steps);
+
+	/* Words to steps that run, wait or are done are refused: fewer of those. */
+	for (uint32_t n = 0; n < s->graph.n_steps && one_in(s, 2); n++)
+		i = sched_state(s->run.state->sched, i) == STEP_READY ? i :
+			(i + 1) % s->graph.n_steps;
 	if (one_in(s, 6))
 		lose(s);
 	else
-		word(s, verbs[below(s, COUNT_OF(verbs))], below(s, s->graph.n_steps));
+		word(s, verb, i);
 }
 
 /* The run is paused or stopped: a person does what helps. */
@@ -311,8 +323,8 @@ happen(struct sim *s)
 	int64_t wake = sched_wake_ms(s->run.state->sched), at = INT64_MAX;
 	uint32_t i = 0;
 
-	s->run.deep = one_in(s, 16);
-	if (is_wild(s) && !s->run.over && one_in(s, 8))
+	s->run.deep = one_in(s, 64);
+	if (is_wild(s) && !s->run.over && one_in(s, s->words))
 		interfere(s);
 	else if (s->run.over || (!next_flight(s, &i, &at) && wake == INT64_MAX))
 		help(s);
@@ -336,7 +348,7 @@ simulate(struct sim *s)
 	struct run_config config = {.weight_ms = s->weight_ms};
 
 	make_graph(s);
-	config.jobs = 1 + below(s, 6);
+	config.jobs = 1 + below(s, one_in(s, 2) ? 2 : 6);
 	if (vrun_init(&s->run, &s->graph, &config) < 0)
 		return false;
 	s->run.on_command = on_command;
@@ -385,37 +397,32 @@ tell(const struct sim *s, uint64_t seed)
 
 /* Whether the run of that seed keeps the rules; events counts what happened. */
 static bool
-run_seed(uint64_t seed, uint32_t max_steps, bool say, size_t *events)
+run_seed(struct sim *s, uint64_t seed, uint32_t max_steps, bool say, size_t *events)
 {
-	struct sim *s = calloc(1, sizeof(*s));
 	bool ok;
 
-	if (!s)
-		return false;
-	s->random = seed;
-	s->max_steps = max_steps;
+	*s = (struct sim){.random = seed, .max_steps = max_steps};
 	ok = simulate(s);
 	*events += s->run.n_journal;
 	if (!ok && say)
 		tell(s, seed);
 	vrun_release(&s->run);
-	free(s);
 	return ok;
 }
 
 /* The smallest graph that breaks a rule, of many tries at each size. */
 static void
-shrink(uint64_t seed, uint32_t max_steps)
+shrink(struct sim *s, uint64_t seed, uint32_t max_steps)
 {
 	size_t events = 0;
 
 	for (uint32_t steps = 1; steps <= max_steps; steps++)
 		for (uint64_t k = 0; k < 5000; k++)
-			if (!run_seed(seed + k, steps, false, &events)) {
-				run_seed(seed + k, steps, true, &events);
+			if (!run_seed(s, seed + k, steps, false, &events)) {
+				run_seed(s, seed + k, steps, true, &events);
 				return;
 			}
-	run_seed(seed, max_steps, true, &events);
+	run_seed(s, seed, max_steps, true, &events);
 }
 
 int
@@ -429,6 +436,7 @@ main(int argc, char **argv)
 	};
 	uint64_t runs = RUNS_IN_CHECK, seed = 1, steps = MODEL_STEPS_MAX;
 	clock_t before = clock();
+	struct sim *s = malloc(sizeof(*s));
 	size_t events = 0;
 	double seconds;
 	int c;
@@ -436,18 +444,20 @@ main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "r:s:n:", options, NULL)) != -1) {
 		uint64_t *to = c == 'r' ? &runs : c == 's' ? &seed : &steps;
 
-		if (c == '?')
+		if (c == '?' || !s)
 			return 2;
 		*to = strtoull(optarg, NULL, 10);
 	}
 	if (!steps || steps > MODEL_STEPS_MAX)
 		steps = MODEL_STEPS_MAX;
 	for (uint64_t k = 0; k < runs; k++)
-		if (!run_seed(seed + k, (uint32_t)steps, false, &events)) {
+		if (!run_seed(s, seed + k, (uint32_t)steps, false, &events)) {
 			printf("seed %" PRIu64 " fails; the smallest graph found:\n", seed + k);
-			shrink(seed + k, (uint32_t)steps);
+			shrink(s, seed + k, (uint32_t)steps);
+			free(s);
 			return 1;
 		}
+	free(s);
 	seconds = (double)(clock() - before) / CLOCKS_PER_SEC;
 	printf("simulated runs: %" PRIu64 " from seed %" PRIu64 ", events: %zu, %.1f s, %.0f runs/s\n",
 	       runs, seed, events, seconds, seconds > 0 ? (double)runs / seconds : 0);
