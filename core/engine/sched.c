@@ -371,7 +371,8 @@ try_again(struct sched *s, uint32_t step, int64_t wait_ms, int64_t now_ms)
 		return;
 	}
 	set_state(s, step, STEP_BACKOFF);
-	s->wake_key[step] = -(now_ms + wait_ms);
+	/* A plugin may ask for any wait; "for ever" is one that a person ends. */
+	s->wake_key[step] = wait_ms < INT64_MAX - 1 - now_ms ? -(now_ms + wait_ms) : -(INT64_MAX - 1);
 	heap_push(&s->sleeping, step);
 }
 
