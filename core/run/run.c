@@ -301,6 +301,7 @@ on_word(void *ctx, json_t *event, struct error *err)
 		run_halt(run, err);
 		return rc;
 	}
+	run->paused_said = false; /* should it pause again, that is told again */
 	commit(run);
 	return run->halted ? error_set(err, run->why.code, "%s", run->why.text) : 0;
 }
