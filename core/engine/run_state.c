@@ -30,6 +30,13 @@ is_instant(const struct graph *g, const struct step *step)
 	       (g->mode == RESITE_REHEARSAL && step->rehearse == REHEARSE_SKIP);
 }
 
+/* A new attempt finds out what an unknown one has done; or there is nothing to do. */
+static bool
+can_probe(const struct step *step)
+{
+	return step->readonly || step->action->has & SCHEMA_HAS_PROBE;
+}
+
 static struct sched_step
 sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
 {
@@ -38,11 +45,9 @@ sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
 		[ON_FAILURE_STOP] = POLICY_STOP,
 		[ON_FAILURE_CONTINUE] = POLICY_CONTINUE,
 	};
-	bool can_probe = step->readonly || step->action->has & SCHEMA_HAS_PROBE;
-
 	return (struct sched_step){
 		.flags = (is_instant(g, step) ? SCHED_INSTANT : is_gate(step) ? SCHED_GATE : 0) |
-			 (can_probe ? SCHED_CAN_PROBE : 0),
+			 (can_probe(step) ? SCHED_CAN_PROBE : 0),
 		.attempts = (uint32_t)step->retry.attempts,
 		.backoff_ms = step->retry.backoff_ms,
 		.max_backoff_ms = step->retry.max_backoff_ms,
@@ -122,6 +127,7 @@ facts_release(struct step_facts *f)
 	free(f->checkpoint_data);
 	json_decref(f->outputs);
 	json_decref(f->losses);
+	json_decref(f->approved);
 }
 
 void
@@ -179,6 +185,8 @@ apply_run_started(const struct applying *a)
 	return 0;
 }
 
+#define LOST "resite was lost while an attempt was open: its outcome is unknown"
+
 /* Every open attempt was lost with its orchestrator. */
 static int
 lose_open_attempts(const struct applying *a)
@@ -192,8 +200,8 @@ lose_open_attempts(const struct applying *a)
 			continue;
 		f->in_doubt |= f->intent;
 		f->intent = false;
-		if (keep(a, &f->text, "resite was lost while an attempt was open: its outcome is "
-			 "unknown, and this action cannot probe; look for yourself, then say "
+		if (keep(a, &f->text, can_probe(&g->steps[i]) ? LOST "; a new one finds out" :
+			 LOST ", and this action cannot probe; look for yourself, then say "
 			 "by-hand, skip or retry") < 0)
 			return E_NOMEM;
 	}
@@ -237,6 +245,19 @@ apply_attempt_started(const struct applying *a)
 	if (!a->facts->started_ms)
 		a->facts->started_ms = a->time_ms;
 	a->facts->intent = !strcmp(json_str_or(a->event, "intent", ""), "apply");
+	return 0;
+}
+
+/* What an attempt says counts only while it is the open one. */
+static int
+is_open(const struct applying *a)
+{
+	int64_t n = json_int_or(a->event, "attempt", 0);
+
+	if (sched_state(a->state->sched, a->step) != STEP_RUNNING)
+		return misfit(a, "no attempt was open");
+	if (sched_attempts(a->state->sched, a->step) != n)
+		return misfit(a, "another attempt was open");
 	return 0;
 }
 
@@ -324,6 +345,45 @@ apply_step_passed(const struct applying *a)
 	return 0;
 }
 
+static bool
+has_approved(const struct step_facts *f, const json_t *word)
+{
+	const char *actor = json_str_or(word, "actor", "?");
+
+	for (size_t i = 0; i < json_array_size(f->approved); i++)
+		if (!strcmp(json_string_value(json_array_get(f->approved, i)), actor))
+			return true;
+	return false;
+}
+
+/* Whoever agrees counts once. */
+static int
+note_approval(const struct applying *a)
+{
+	if (has_approved(a->facts, a->event))
+		return misfit(a, "the same person has approved twice");
+	if (!a->facts->approved)
+		a->facts->approved = json_array();
+	if (!a->facts->approved ||
+	    json_array_append_new(a->facts->approved,
+				  json_string(json_str_or(a->event, "actor", "?"))) < 0)
+		return error_set(a->err, E_NOMEM, "out of memory");
+	return 0;
+}
+
+static int
+apply_approve(const struct applying *a)
+{
+	enum step_state now = sched_state(a->state->sched, a->step);
+	int rc = now == STEP_GATE ? note_approval(a) : misfit(a, step_state_name(now));
+
+	if (rc < 0)
+		return rc;
+	sched_approve(a->state->sched, a->step);
+	a->facts->ended_ms = a->time_ms;
+	return 0;
+}
+
 static int
 apply_step_word(const struct applying *a)
 {
@@ -331,7 +391,6 @@ apply_step_word(const struct applying *a)
 		const char *kind;
 		bool (*say)(struct sched *, uint32_t);
 	} words[] = {
-		{"operator.approve", sched_approve},
 		{"operator.retry", sched_retry},
 		{"operator.skip", sched_skip},
 		{"operator.by-hand", sched_by_hand},
@@ -367,28 +426,28 @@ apply_continue(const struct applying *a)
 
 static const struct {
 	const char *kind;
-	bool of_step;
+	enum { OF_RUN, OF_STEP, OF_OPEN_ATTEMPT } of;
 	int (*apply)(const struct applying *);
 } kinds[] = {
-	{"attempt.started", true, apply_attempt_started},
-	{"attempt.ended", true, apply_attempt_ended},
-	{"attempt.probed", true, apply_attempt_probed},
-	{"attempt.undo", true, apply_attempt_undo},
-	{"attempt.checkpoint", true, apply_attempt_checkpoint},
-	{"attempt.output", true, apply_attempt_output},
-	{"gate.opened", true, apply_gate_opened},
-	{"step.passed", true, apply_step_passed},
-	{"operator.approve", true, apply_step_word},
-	{"operator.retry", true, apply_step_word},
-	{"operator.skip", true, apply_step_word},
-	{"operator.by-hand", true, apply_step_word},
-	{"operator.stop", false, apply_stop},
-	{"operator.continue", false, apply_continue},
-	{"run.started", false, apply_run_started},
-	{"run.resumed", false, apply_run_resumed},
-	{"run.paused", false, apply_nothing},
-	{"run.stopped", false, apply_nothing},
-	{"run.ended", false, apply_run_ended},
+	{"attempt.started", OF_STEP, apply_attempt_started},
+	{"attempt.ended", OF_OPEN_ATTEMPT, apply_attempt_ended},
+	{"attempt.probed", OF_OPEN_ATTEMPT, apply_attempt_probed},
+	{"attempt.undo", OF_OPEN_ATTEMPT, apply_attempt_undo},
+	{"attempt.checkpoint", OF_OPEN_ATTEMPT, apply_attempt_checkpoint},
+	{"attempt.output", OF_OPEN_ATTEMPT, apply_attempt_output},
+	{"gate.opened", OF_STEP, apply_gate_opened},
+	{"step.passed", OF_STEP, apply_step_passed},
+	{"operator.approve", OF_STEP, apply_approve},
+	{"operator.retry", OF_STEP, apply_step_word},
+	{"operator.skip", OF_STEP, apply_step_word},
+	{"operator.by-hand", OF_STEP, apply_step_word},
+	{"operator.stop", OF_RUN, apply_stop},
+	{"operator.continue", OF_RUN, apply_continue},
+	{"run.started", OF_RUN, apply_run_started},
+	{"run.resumed", OF_RUN, apply_run_resumed},
+	{"run.paused", OF_RUN, apply_nothing},
+	{"run.stopped", OF_RUN, apply_nothing},
+	{"run.ended", OF_RUN, apply_run_ended},
 };
 
 /* Finds the step that the event names. */
@@ -420,8 +479,12 @@ run_state_apply(struct run_state *state, const json_t *event, int64_t time_ms, s
 
 		if (strcmp(kinds[i].kind, a.kind))
 			continue;
+		if (state->ended)
+			return misfit(&a, "the run had ended");
 		sched_time(state->sched, time_ms);
-		rc = kinds[i].of_step ? find_step(&a) : 0;
+		rc = kinds[i].of == OF_RUN ? 0 : find_step(&a);
+		if (rc == 0 && kinds[i].of == OF_OPEN_ATTEMPT)
+			rc = is_open(&a);
 		if (rc == 0)
 			rc = kinds[i].apply(&a);
 		if (rc == 0 && time_ms > state->last_ms)
@@ -456,14 +519,19 @@ allows_step(const struct run_state *state, const json_t *word, unsigned states,
 	const char *verb = strchr(json_str_or(word, "kind", "."), '.') + 1;
 	const char *name = json_str_or(word, "step", "");
 	const json_t *number = json_object_get(state->index, name);
+	uint32_t step = (uint32_t)json_integer_value(number);
 	enum step_state now;
 
 	if (!number)
 		return error_set(err, E_NOTFOUND, "the run has no step '%s'", name);
-	now = sched_state(state->sched, (uint32_t)json_integer_value(number));
+	now = sched_state(state->sched, step);
 	if (!(states & STATE_BIT(now)))
 		return error_set(err, E_REFUSED, "%s does not apply: step %s is %s", verb, name,
 				 step_state_name(now));
+	if (!strcmp(verb, "approve") && has_approved(&state->facts[step], word))
+		return error_set(err, E_REFUSED, "%s has approved step %s already: %" PRIu32
+				 " more must, each another person", json_str_or(word, "actor", "?"),
+				 name, sched_approvals(state->sched, step));
 	return 0;
 }
 

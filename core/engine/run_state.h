@@ -49,6 +49,7 @@ struct step_facts {
 	json_t *outputs;         /* name -> string, or NULL */
 	char *checkpoint, *checkpoint_data; /* the last one, or NULL */
 	json_t *losses;          /* array of sentences, or NULL */
+	json_t *approved;        /* array of who has approved, or NULL */
 };
 
 struct run_state {

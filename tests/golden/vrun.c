@@ -79,8 +79,9 @@ facts_differ(const struct step_facts *a, const struct step_facts *b)
 	if (!same_text(a->checkpoint, b->checkpoint) ||
 	    !same_text(a->checkpoint_data, b->checkpoint_data))
 		return "checkpoint";
-	if (!same_json(a->outputs, b->outputs) || !same_json(a->losses, b->losses))
-		return "outputs or losses";
+	if (!same_json(a->outputs, b->outputs) || !same_json(a->losses, b->losses) ||
+	    !same_json(a->approved, b->approved))
+		return "outputs, losses or approvals";
 	return NULL;
 }
 
