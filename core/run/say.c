@@ -19,6 +19,10 @@ write_word(const struct settings *settings, struct store *store, const char *run
 
 	if (rc == 0)
 		rc = run_state_allows(l.state, word, err);
+	if (rc == E_REFUSED && sched_count(l.state->sched, STEP_RUNNING))
+		rc = error_set(err, rc, "run %s was interrupted while steps ran, and nobody works on "
+			       "it: how they ended is not known yet; resite resume %s finds out", run,
+			       run);
 	if (rc == 0) {
 		json_object_set_new(word, "actor", json_string(actor ? actor : "?"));
 		journal = journal_new(store, run, l.end.last_seq, l.end.last_hash, NULL);

@@ -194,7 +194,7 @@ static void
 send_kill(struct attempt *a)
 {
 	a->stage = STAGE_KILL;
-	a->due_ms = INT64_MAX;
+	set_due(a, KILLED_WAIT_MS);
 	nursery_signal(a->nursery, a->id, SIGKILL);
 }
 
@@ -228,6 +228,8 @@ attempt_on_due(struct attempt *a, int64_t now)
 	}
 	if (a->stage == STAGE_RUNNING) {
 		ask_to_stop(a, ATTEMPT_TIMEOUT, "the time is over");
+	} else if (a->stage == STAGE_KILL) {
+		nursery_hung(a->nursery);
 	} else if (a->child_sock_fd >= 0) {
 		a->due_ms = now + 100; /* the nursery has not even got it yet */
 	} else if (a->stage == STAGE_CANCELLED) {
@@ -237,7 +239,7 @@ attempt_on_due(struct attempt *a, int64_t now)
 	} else {
 		send_kill(a);
 	}
-	return a->due_ms;
+	return a->ended ? INT64_MAX : a->due_ms;
 }
 
 void

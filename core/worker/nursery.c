@@ -235,6 +235,12 @@ lose(struct nursery *n, const char *why)
 	tell_lost(n);
 }
 
+void
+nursery_hung(struct nursery *n)
+{
+	lose(n, "hung: an attempt was to be killed, and it never said that it had ended");
+}
+
 static void
 tell_lost(struct nursery *n)
 {

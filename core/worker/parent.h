@@ -15,6 +15,7 @@ enum {
 	LOG_PAUSE_MS = 50,        /* between two reads from an attempt over its budget */
 	OUT_BYTES_MAX = 64 << 20, /* answers that an attempt has not read */
 	LINGER_MS = 250,          /* for pipes that somebody holds open after the end */
+	KILLED_WAIT_MS = 5000,    /* from SIGKILL to the nursery's word that it has ended */
 	LOST_LINGER_MS = 2000,    /* for attempts to die after their nursery */
 	FORK_BATCH = 64,          /* attempts in one message to a nursery */
 };
@@ -130,6 +131,8 @@ int nursery_watch(struct nursery *n, int op, int fd, uint32_t events, int64_t id
 void nursery_due(struct nursery *n, int64_t due_ms);
 /* Sends a signal to the attempt's group. */
 void nursery_signal(struct nursery *n, int64_t id, int sig);
+/* It does not do what it is told: kills it and, with it, all its attempts. */
+void nursery_hung(struct nursery *n);
 /* Gives the attempt an id and queues it; E_NOMEM, E_BUSY. */
 int nursery_adopt(struct nursery *n, struct attempt *a);
 /* Takes the attempt out of its slot and onto the dead list. */
