@@ -37,7 +37,7 @@ struct sim {
 	struct graph_limit limits[LIMITS_MAX];
 	uint32_t after[MODEL_STEPS_MAX][MODEL_STEPS_MAX];
 	uint32_t limits_of[MODEL_STEPS_MAX][LIMITS_MAX];
-	char name[MODEL_STEPS_MAX][8];
+	char name[MODEL_STEPS_MAX][16];
 	int64_t weight_ms[MODEL_STEPS_MAX];
 	struct flight flight[MODEL_STEPS_MAX];
 	struct vrun run;
