@@ -1,192 +1,13 @@
 #include "core/base/base.h"
-#include "core/engine/heap.h"
-#include "core/engine/sched.h"
+#include "core/engine/sched_parts.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-struct node {
-	uint32_t blockers;     /* dependencies not done yet */
-	uint32_t first_out;    /* its dependents: out[first_out .. next node's] */
-	uint32_t first_limit;  /* its limits: limit_of[first_limit .. next node's] */
-	uint32_t attempts;     /* opened so far */
-	uint32_t tries;        /* of those, counted against max_attempts */
-	uint32_t max_attempts; /* tries allowed before a person is asked */
-	uint16_t needs;        /* approvals still wanted */
-	uint8_t state;         /* enum step_state */
-	uint8_t flags;         /* enum sched_step_flags */
-	uint8_t policy;        /* enum step_policy */
-	uint16_t waits_for;    /* READY: the limit in whose list it is, or NO_LIMIT */
-	int64_t backoff_ms, max_backoff_ms, timeout_ms;
-};
-
-#define NO_LIMIT UINT16_MAX
-
-struct limit {
-	uint32_t max;        /* how many at once */
-	uint32_t used;       /* now */
-	struct heap waiting; /* steps that are ready but for this limit */
-};
-
-struct sched {
-	uint32_t n_steps;
-	struct node *node;      /* n_steps + 1: the last one ends the ranges */
-	uint32_t *out;          /* dependents of all steps, one after the other */
-	uint16_t *limit_of;     /* limits of all steps, one after the other */
-	int64_t *path_ms;       /* longest path from each step; the heaps' key */
-	int64_t *wake_key;      /* minus the time when a BACKOFF step wakes */
-	struct limit *limit;
-	uint16_t n_limits;
-	struct heap ready;      /* READY steps that no limit holds back */
-	struct heap prompt;     /* READY steps without a process: they wait for no job */
-	struct heap sleeping;   /* BACKOFF steps, soonest first */
-	uint32_t jobs, running; /* attempts allowed and open */
-	uint32_t count[STEP_FAILED + 1];
-	int64_t deadline_ms, now_ms;
-	bool stopping;          /* start nothing more */
-	size_t bytes;           /* allocated in all */
-};
-
-static void *
-take(struct sched *s, size_t n, size_t size)
+/* Where a READY step is that waits for no limit. */
+static struct heap *
+ready_heap(struct sched *s, uint32_t step)
 {
-	s->bytes += n * size;
-	return calloc(n ? n : 1, size);
-}
-
-/* --- building ------------------------------------------------------------ */
-
-static bool
-allocate(struct sched *s, const struct sched_config *c)
-{
-	size_t n_edges = 0, n_limits = 0;
-
-	for (uint32_t i = 0; i < c->n_steps; i++) {
-		n_edges += c->steps[i].n_after;
-		n_limits += c->steps[i].n_limits;
-	}
-	s->node = take(s, c->n_steps + 1, sizeof(*s->node));
-	s->out = take(s, n_edges, sizeof(*s->out));
-	s->limit_of = take(s, n_limits, sizeof(*s->limit_of));
-	s->path_ms = take(s, c->n_steps, sizeof(*s->path_ms));
-	s->wake_key = take(s, c->n_steps, sizeof(*s->wake_key));
-	s->limit = take(s, c->n_limits, sizeof(*s->limit));
-	s->ready = (struct heap){take(s, c->n_steps, sizeof(uint32_t)), 0, s->path_ms};
-	s->prompt = (struct heap){take(s, c->n_steps, sizeof(uint32_t)), 0, s->path_ms};
-	s->sleeping = (struct heap){take(s, c->n_steps, sizeof(uint32_t)), 0, s->wake_key};
-	return s->node && s->out && s->limit_of && s->path_ms && s->wake_key && s->limit &&
-	       s->ready.item && s->prompt.item && s->sleeping.item;
-}
-
-static void
-copy_steps(struct sched *s, const struct sched_config *c)
-{
-	uint32_t limits = 0;
-
-	for (uint32_t i = 0; i < c->n_steps; i++) {
-		const struct sched_step *from = &c->steps[i];
-		struct node *n = &s->node[i];
-
-		n->blockers = from->n_after;
-		n->max_attempts = from->attempts ? from->attempts : 1;
-		n->needs = from->needs ? from->needs : 1;
-		n->flags = (uint8_t)from->flags;
-		n->policy = (uint8_t)from->policy;
-		n->waits_for = NO_LIMIT;
-		n->backoff_ms = from->backoff_ms;
-		n->max_backoff_ms = from->max_backoff_ms;
-		n->timeout_ms = from->timeout_ms;
-		n->first_limit = limits;
-		for (uint32_t k = 0; k < from->n_limits; k++)
-			s->limit_of[limits++] = (uint16_t)from->limits[k];
-	}
-	s->node[c->n_steps].first_limit = limits;
-}
-
-/* Turns "after" lists into dependents: count, sum up, fill. */
-static void
-link_dependents(struct sched *s, const struct sched_config *c)
-{
-	uint32_t sum = 0;
-
-	for (uint32_t i = 0; i < c->n_steps; i++)
-		for (uint32_t k = 0; k < c->steps[i].n_after; k++)
-			s->node[c->steps[i].after[k]].first_out++;
-	for (uint32_t i = 0; i <= c->n_steps; i++) {
-		uint32_t n = s->node[i].first_out;
-
-		s->node[i].first_out = sum;
-		sum += n;
-	}
-	for (uint32_t i = c->n_steps; i-- > 0;)
-		for (uint32_t k = 0; k < c->steps[i].n_after; k++)
-			s->out[s->node[c->steps[i].after[k]].first_out++] = i;
-	/* Filling moved each start to its end, which is the next one's start. */
-	for (uint32_t i = c->n_steps; i > 0; i--)
-		s->node[i].first_out = s->node[i - 1].first_out;
-	s->node[0].first_out = 0;
-}
-
-/* Topological order by counting; false when a cycle keeps some step out. */
-static bool
-topological(const struct sched *s, uint32_t *order)
-{
-	uint32_t done = 0, len = 0;
-	uint32_t *left = calloc(s->n_steps ? s->n_steps : 1, sizeof(*left));
-
-	if (!left)
-		return false;
-	for (uint32_t i = 0; i < s->n_steps; i++) {
-		left[i] = s->node[i].blockers;
-		if (!left[i])
-			order[len++] = i;
-	}
-	for (; done < len; done++)
-		for (uint32_t e = s->node[order[done]].first_out;
-		     e < s->node[order[done] + 1].first_out; e++)
-			if (--left[s->out[e]] == 0)
-				order[len++] = s->out[e];
-	free(left);
-	return len == s->n_steps;
-}
-
-static bool
-find_paths(struct sched *s, const struct sched_config *c)
-{
-	uint32_t *order = calloc(s->n_steps ? s->n_steps : 1, sizeof(*order));
-	bool ok = order && topological(s, order);
-
-	for (uint32_t k = s->n_steps; ok && k-- > 0;) {
-		uint32_t i = order[k];
-		int64_t longest = 0;
-
-		for (uint32_t e = s->node[i].first_out; e < s->node[i + 1].first_out; e++)
-			if (s->path_ms[s->out[e]] > longest)
-				longest = s->path_ms[s->out[e]];
-		s->path_ms[i] = longest + (c->steps[i].weight_ms > 0 ? c->steps[i].weight_ms : 1);
-	}
-	free(order);
-	return ok;
-}
-
-/* Each limit's waiting list has room for the steps that name it. */
-static bool
-make_limits(struct sched *s, const struct sched_config *c)
-{
-	uint32_t *named = calloc(c->n_limits ? c->n_limits : 1, sizeof(*named));
-	bool ok = named != NULL;
-
-	s->n_limits = c->n_limits;
-	for (uint32_t k = 0; ok && k < s->node[s->n_steps].first_limit; k++)
-		named[s->limit_of[k]]++;
-	for (uint16_t i = 0; ok && i < c->n_limits; i++) {
-		s->limit[i].max = c->limits[i];
-		s->limit[i].waiting.key = s->path_ms;
-		s->limit[i].waiting.item = take(s, named[i], sizeof(uint32_t));
-		ok = s->limit[i].waiting.item != NULL;
-	}
-	free(named);
-	return ok;
+	return s->node[step].flags & (SCHED_GATE | SCHED_INSTANT) ? &s->prompt : &s->ready;
 }
 
 static void
@@ -197,65 +18,12 @@ set_state(struct sched *s, uint32_t step, enum step_state state)
 	s->count[state]++;
 }
 
-/* Where a READY step is that waits for no limit. */
-static struct heap *
-ready_heap(struct sched *s, uint32_t step)
-{
-	return s->node[step].flags & (SCHED_GATE | SCHED_INSTANT) ? &s->prompt : &s->ready;
-}
-
-static void
-make_ready(struct sched *s, uint32_t step)
+void
+sched__make_ready(struct sched *s, uint32_t step)
 {
 	set_state(s, step, STEP_READY);
 	s->node[step].waits_for = NO_LIMIT;
 	heap_push(ready_heap(s, step), step);
-}
-
-struct sched *
-sched_new(const struct sched_config *config)
-{
-	struct sched *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return NULL;
-	s->bytes = sizeof(*s);
-	s->n_steps = config->n_steps;
-	s->jobs = config->jobs ? config->jobs : 1;
-	s->deadline_ms = config->deadline_ms;
-	if (!allocate(s, config))
-		goto fail;
-	copy_steps(s, config);
-	link_dependents(s, config);
-	if (!find_paths(s, config) || !make_limits(s, config))
-		goto fail;
-	s->count[STEP_WAITING] = s->n_steps;
-	for (uint32_t i = 0; i < s->n_steps; i++)
-		if (!s->node[i].blockers)
-			make_ready(s, i);
-	return s;
-fail:
-	sched_free(s);
-	return NULL;
-}
-
-void
-sched_free(struct sched *s)
-{
-	if (!s)
-		return;
-	for (uint16_t i = 0; i < s->n_limits; i++)
-		free(s->limit[i].waiting.item);
-	free(s->node);
-	free(s->out);
-	free(s->limit_of);
-	free(s->path_ms);
-	free(s->wake_key);
-	free(s->limit);
-	free(s->ready.item);
-	free(s->prompt.item);
-	free(s->sleeping.item);
-	free(s);
 }
 
 /* --- limits -------------------------------------------------------------- */
@@ -334,7 +102,7 @@ settle(struct sched *s, uint32_t step, enum step_state state)
 	set_state(s, step, state);
 	for (uint32_t e = s->node[step].first_out; e < s->node[step + 1].first_out; e++)
 		if (--s->node[s->out[e]].blockers == 0)
-			make_ready(s, s->out[e]);
+			sched__make_ready(s, s->out[e]);
 }
 
 static void
@@ -367,7 +135,7 @@ static void
 try_again(struct sched *s, uint32_t step, int64_t wait_ms, int64_t now_ms)
 {
 	if (wait_ms <= 0) {
-		make_ready(s, step);
+		sched__make_ready(s, step);
 		return;
 	}
 	set_state(s, step, STEP_BACKOFF);
@@ -382,7 +150,7 @@ sched_time(struct sched *s, int64_t now_ms)
 	if (now_ms > s->now_ms)
 		s->now_ms = now_ms;
 	while (s->sleeping.len && -s->wake_key[s->sleeping.item[0]] <= s->now_ms)
-		make_ready(s, heap_pop(&s->sleeping));
+		sched__make_ready(s, heap_pop(&s->sleeping));
 }
 
 int64_t
@@ -459,7 +227,7 @@ sched_started(struct sched *s, uint32_t step, uint32_t attempt)
 	/* The journal says that it started, so its backoff was over. */
 	if (n->state == STEP_BACKOFF) {
 		heap_remove(&s->sleeping, step);
-		make_ready(s, step);
+		sched__make_ready(s, step);
 	}
 	if (n->state != STEP_READY || n->flags & (SCHED_GATE | SCHED_INSTANT) ||
 	    attempt != n->attempts + 1)
@@ -519,7 +287,7 @@ sched_ended(struct sched *s, uint32_t step, enum sched_outcome outcome, int64_t 
 		return true;
 	case OUTCOME_CANCELLED:
 		n->tries--;
-		make_ready(s, step);
+		sched__make_ready(s, step);
 		return true;
 	case OUTCOME_UNKNOWN:
 		if (!(n->flags & SCHED_CAN_PROBE))
@@ -551,7 +319,7 @@ sched_lost(struct sched *s)
 		close_attempt(s, i);
 		n->tries--;
 		if (n->flags & SCHED_CAN_PROBE)
-			make_ready(s, i);
+			sched__make_ready(s, i);
 		else
 			set_state(s, i, STEP_ASK);
 	}
@@ -581,7 +349,7 @@ sched_retry(struct sched *s, uint32_t step)
 	else if (n->state != STEP_ASK)
 		return false;
 	n->tries = 0;
-	make_ready(s, step);
+	sched__make_ready(s, step);
 	return true;
 }
 
