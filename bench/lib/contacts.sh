@@ -19,7 +19,11 @@ count_target() {
 split_documents() {
 	mkdir -p "$3"
 	awk -v limit="$2" -v dir="$3" '
-		left > 0 { printf "%s%s", $0, left > length($0) ? "\n" : "" >file; left -= length($0) + 1; if (left <= 0) close(file); next }
+		left > 0 {
+			printf "%s%s", $0, (left > length($0) ? "\n" : "") >file
+			if ((left -= length($0) + 1) <= 0) close(file)
+			next
+		}
 		$1 == "doc" { if (++n > limit) exit; file = dir "/" $3; left = $2 }' "$1"
 }
 

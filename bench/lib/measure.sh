@@ -40,16 +40,15 @@ cpu_times() {
 	echo "$((user + nice + system + idle_time + iowait)) $((idle_time + iowait))"
 }
 
-# Waits until the CPUs were idle for half a second, at most a minute; sets idle (per cent).
+# Waits until the CPUs were idle for half a second, at most --patience; sets idle (per cent).
 wait_idle() {
 	local before after tries
-	for ((tries = 0; tries < 120; tries++)); do
+	for ((tries = 0; tries < 2 * patience; tries++)); do
 		read -r -a before < <(cpu_times)
 		sleep 0.5
 		read -r -a after < <(cpu_times)
 		idle=$((100 * (after[1] - before[1]) / (after[0] - before[0])))
 		((idle < 88)) || break
-		[[ -z $quick ]] || break
 	done
 }
 
