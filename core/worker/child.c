@@ -27,15 +27,37 @@ finish(struct resite_op *op)
 	_exit(0);
 }
 
+/* At the deadline the parent cancels, too; that is no cancel. */
+static bool
+in_time(const struct resite_op *op)
+{
+	return clock_mono_ms() < op->deadline_ms - DEADLINE_SLACK_MS;
+}
+
+/* For a plugin that gave no reason. */
+static const char *
+own_reason(struct resite_op *op, int rc)
+{
+	if (*op->said.host_text)
+		return op->said.host_text;
+	if (rc != RESITE_ERR_CANCELLED && !op->pending)
+		return "(the plugin gave no reason)";
+	if (!op->pending)
+		return in_time(op) ? "cancelled" : "its time was over before it was done";
+	op_explain(op, "%s: %s", in_time(op) ? "cancelled while verify said"
+					     : "not verified within the time", op->pending);
+	return op->said.host_text;
+}
+
 /* Why a call failed: the plugin's words, and what the host had to say to it. */
 static const char *
-reason(struct resite_op *op)
+reason(struct resite_op *op, int rc)
 {
 	const char *host_text = op->said.host_text;
 	char *joined;
 
 	if (!op->said.text)
-		return *host_text ? host_text : "(the plugin gave no reason)";
+		return own_reason(op, rc);
 	if (!*host_text || strstr(op->said.text, host_text) ||
 	    asprintf(&joined, "%s (%s)", op->said.text, host_text) < 0)
 		return op->said.text;
@@ -61,7 +83,7 @@ send_result(struct resite_op *op, int rc)
 	if (op->said.param)
 		op_put_text(sb, "param", op->said.param, OP_TEXT_MAX);
 	op_put_int(sb, "retry_after_ms", op->said.retry_after_ms);
-	op_put_text(sb, "text", rc == RESITE_OK ? "" : reason(op), OP_TEXT_MAX);
+	op_put_text(sb, "text", rc == RESITE_OK ? "" : reason(op, rc), OP_TEXT_MAX);
 	op_line_end(op, true);
 	finish(op);
 }
@@ -91,9 +113,11 @@ begin(struct resite_op *op, enum phase phase)
 {
 	struct strbuf *sb;
 
-	if (cancelled(op))
+	if (cancelled(op) && !op->pending)
 		send_verdict(op, RESITE_ERR_CANCELLED, "cancelled before %s", phase_name(phase));
 	op_forget(op);
+	if (cancelled(op))
+		send_result(op, RESITE_ERR_CANCELLED);
 	op->phase = phase;
 	sb = op_line_begin(op, "begin");
 	op_put_text(sb, "phase", phase_name(phase), OP_TEXT_MAX);
@@ -165,16 +189,16 @@ verify_until(struct resite_op *op)
 		int64_t ms = op->said.retry_after_ms ? op->said.retry_after_ms : pause;
 
 		op_progress(op, op->progress.done, op->progress.total, text);
+		free(op->pending);
+		op->pending = strdup(text);
 		if (op_wait(op, -1, 0, ms) != RESITE_PENDING) {
-			/* At the deadline the parent cancels, too; that is no cancel. */
-			if (clock_mono_ms() < op->deadline_ms - DEADLINE_SLACK_MS)
-				send_verdict(op, RESITE_ERR_CANCELLED,
-					     "cancelled while verify said: %s", text);
-			send_verdict(op, RESITE_ERR_TRANSIENT,
-				     "not verified within the time: %s", text);
+			op_forget(op);
+			send_result(op, in_time(op) ? RESITE_ERR_CANCELLED : RESITE_ERR_TRANSIENT);
 		}
 		pause = pause * 3 / 2 < VERIFY_MOST_MS ? pause * 3 / 2 : VERIFY_MOST_MS;
 	}
+	free(op->pending);
+	op->pending = NULL;
 }
 
 /* The plugin's own eyes must now see what it says it did. */
@@ -265,7 +289,7 @@ send_reverted(struct resite_op *op, size_t index, int rc)
 	struct strbuf *sb = op_line_begin(op, "reverted");
 
 	strbuf_addf(sb, ",\"index\":%zu,\"rc\":%d", index, rc);
-	op_put_text(sb, "text", rc == RESITE_OK ? "" : reason(op), OP_TEXT_MAX);
+	op_put_text(sb, "text", rc == RESITE_OK ? "" : reason(op, rc), OP_TEXT_MAX);
 	op_line_end(op, false);
 }
 

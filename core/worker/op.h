@@ -68,6 +68,7 @@ struct resite_op {
 		struct strbuf now, fingerprint;
 		uint64_t changes, total;
 	} said;
+	char *pending;            /* what verify said when it was not content yet; or NULL */
 
 	/* failback: records of the origin run. */
 	struct {

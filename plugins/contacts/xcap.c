@@ -348,9 +348,26 @@ is_lists(CURL *h)
 	return type && !strncasecmp(type, LISTS_MEDIA_TYPE, strlen(LISTS_MEDIA_TYPE));
 }
 
+/* Why a try failed.  curl hides the reason of a connection that was not made. */
+static const char *
+describe_failure(const struct job *job, CURL *h, CURLcode code, char *buf, size_t size)
+{
+	const char *text = job->error[0] ? job->error : curl_easy_strerror(code);
+	long os_errno = 0;
+
+	if (job->reply.failed || code == CURLE_WRITE_ERROR)
+		return "the answer is longer than any contact list";
+	curl_easy_getinfo(h, CURLINFO_OS_ERRNO, &os_errno);
+	if (code != CURLE_COULDNT_CONNECT || !os_errno)
+		return text;
+	snprintf(buf, size, "%s: %s", text, strerror((int)os_errno));
+	return buf;
+}
+
 static int
 end_try(struct xcap *x, struct job *job, CURLcode code)
 {
+	char buf[2 * CURL_ERROR_SIZE];
 	CURL *h = job->easy;
 	bool lists = is_lists(h);
 
@@ -360,10 +377,7 @@ end_try(struct xcap *x, struct job *job, CURLcode code)
 	x->idle[x->n_idle++] = h;
 	job->easy = NULL;
 	if (code != CURLE_OK) {
-		const char *why = job->reply.failed || code == CURLE_WRITE_ERROR
-					  ? "the answer is longer than any contact list"
-				  : job->error[0] ? job->error
-						  : curl_easy_strerror(code);
+		const char *why = describe_failure(job, h, code, buf, sizeof(buf));
 
 		job->status = 0;
 		return final_rc(code) ? give_up(x, job, final_rc(code), why) : again(x, job, why);

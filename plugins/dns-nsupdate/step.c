@@ -57,7 +57,9 @@ int
 step_net_fail(struct step *s, int rc, const char *what)
 {
 	if (rc == RESITE_ERR_CANCELLED)
-		return rc;
+		return resite_fail(s->op, s->host, rc, NULL,
+				   "%s: stopped before there was an answer (server %s)", what,
+				   s->server.text);
 	return resite_fail(s->op, s->host, rc, NULL, "%s: %s", what, s->net.err);
 }
 

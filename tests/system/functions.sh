@@ -15,6 +15,7 @@ cleanup() {
 	local pid
 	for pid in $(jobs -p); do
 		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
 	done
 	[[ -z $lab_is_up ]] || "$root/lab/lab" --dir "$work/lab" down >/dev/null 2>&1
 	[[ -z $work || -n ${KEEP:-} ]] || rm -rf "$work"
