@@ -86,6 +86,22 @@ cli_diags(const struct options *options, struct diags *d)
 	return d->errors ? EXIT_USAGE : 0;
 }
 
+int
+cli_load_plan(struct cli *cli, const struct bind_request *req, struct loaded *l)
+{
+	const struct options *o = cli->options;
+	struct diags d = DIAGS_INIT;
+	struct error err = {0};
+	int rc = 0;
+
+	if (load_plan(l, &cli->settings, o->args[0], req, &d, &err) < 0)
+		rc = d.errors ? cli_diags(o, &d) : cli_fail(o, &err);
+	else if (d.warnings && !o->json)
+		cli_diags(o, &d);
+	diags_release(&d);
+	return rc;
+}
+
 void
 cli_print(const struct strbuf *text)
 {

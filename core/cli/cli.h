@@ -61,6 +61,10 @@ void cli_close(struct cli *cli);
 int cli_request(const struct options *options, const char *runbook, bool need_mode,
 		struct bind_request *ret);
 
+/* Reads and checks the plan that the first argument names and says what is wrong with
+ * it, or, in text, what to beware of.  0, or an exit status. */
+int cli_load_plan(struct cli *cli, const struct bind_request *req, struct loaded *l);
+
 /* Prints "resite: text" on stderr (as {"error"} on stdout with --json) and returns the
  * exit status that goes with the code. */
 int cli_fail(const struct options *options, const struct error *err);

@@ -6,9 +6,7 @@ int
 cmd_graph(const struct command *command, const struct options *o)
 {
 	struct loaded l = LOADED_INIT;
-	struct diags d = DIAGS_INIT;
 	struct strbuf out = STRBUF_INIT;
-	struct error err = {0};
 	struct bind_request req;
 	struct cli cli;
 	int rc = cli_open(&cli, o);
@@ -18,8 +16,7 @@ cmd_graph(const struct command *command, const struct options *o)
 		rc = cli_request(o, o->args[1], true, &req);
 	if (rc == 0) {
 		req.skip_secrets = true;
-		if (load_plan(&l, &cli.settings, o->args[0], &req, &d, &err) < 0)
-			rc = d.errors ? cli_diags(o, &d) : cli_fail(o, &err);
+		rc = cli_load_plan(&cli, &req, &l);
 	}
 	if (rc == 0 && o->json)
 		cli_print_json(graph_to_json(l.graph));
@@ -27,7 +24,6 @@ cmd_graph(const struct command *command, const struct options *o)
 		dot_write(&out, l.graph);
 	cli_print(&out);
 	strbuf_release(&out);
-	diags_release(&d);
 	loaded_release(&l);
 	cli_close(&cli);
 	return rc;

@@ -32,8 +32,6 @@ int
 cmd_preview(const struct command *command, const struct options *o)
 {
 	struct loaded l = LOADED_INIT;
-	struct diags d = DIAGS_INIT;
-	struct error err = {0};
 	struct bind_request req;
 	struct cli cli;
 	int rc = cli_open(&cli, o);
@@ -41,11 +39,10 @@ cmd_preview(const struct command *command, const struct options *o)
 	(void)command;
 	if (rc == 0)
 		rc = cli_request(o, o->args[1], true, &req);
-	if (rc == 0 && load_plan(&l, &cli.settings, o->args[0], &req, &d, &err) < 0)
-		rc = d.errors ? cli_diags(o, &d) : cli_fail(o, &err);
+	if (rc == 0)
+		rc = cli_load_plan(&cli, &req, &l);
 	if (rc == 0)
 		rc = show(&cli, &l);
-	diags_release(&d);
 	loaded_release(&l);
 	cli_close(&cli);
 	return rc;

@@ -86,8 +86,6 @@ int
 cmd_run(const struct command *command, const struct options *o)
 {
 	struct loaded l = LOADED_INIT;
-	struct diags d = DIAGS_INIT;
-	struct error err = {0};
 	struct bind_request req;
 	struct cli cli;
 	int rc = cli_open(&cli, o);
@@ -98,16 +96,12 @@ cmd_run(const struct command *command, const struct options *o)
 	if (rc == 0) {
 		l.run = run_new_id(cli.settings.state_dir, o->args[1], clock_wall_ms());
 		req.run_id = l.run;
-		if (load_plan(&l, &cli.settings, o->args[0], &req, &d, &err) < 0)
-			rc = d.errors ? cli_diags(o, &d) : cli_fail(o, &err);
-		else if (d.warnings && !o->json)
-			cli_diags(o, &d);
+		rc = cli_load_plan(&cli, &req, &l);
 	}
 	if (rc == 0)
 		rc = cli_store(&cli, true);
 	if (rc == 0)
 		rc = carry_out(&cli, &l, run_start);
-	diags_release(&d);
 	loaded_release(&l);
 	cli_close(&cli);
 	return rc;
