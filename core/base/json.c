@@ -42,10 +42,10 @@ json_write(struct strbuf *sb, const json_t *value)
 		sb->failed = true;
 }
 
-/* Length of the well-formed UTF-8 sequence at s (RFC 3629), 0 if there is none. */
-static size_t
-utf8_len(const unsigned char *s)
+size_t
+json_utf8_len(const char *text)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	size_t n = s[0] < 0x80 ? 1 : (s[0] & 0xe0) == 0xc0 ? 2 :
 		   (s[0] & 0xf0) == 0xe0 ? 3 : (s[0] & 0xf8) == 0xf0 ? 4 : 0;
 
@@ -78,7 +78,7 @@ json_write_string(struct strbuf *sb, const char *s)
 
 	strbuf_addch(sb, '"');
 	while (*p) {
-		size_t n = utf8_len(p);
+		size_t n = *p < 0x80 ? 1 : json_utf8_len((const char *)p);
 
 		if (n && *p >= 0x20 && *p != '"' && *p != '\\') {
 			p += n;

@@ -26,6 +26,10 @@ void json_write(struct strbuf *sb, const json_t *value);
  * U+FFFD: a server's words must never make a line unreadable. */
 void json_write_string(struct strbuf *sb, const char *s);
 
+/* Bytes of the well-formed UTF-8 sequence (RFC 3629) at s; 0 when there is none.  s is
+ * NUL-terminated; a NUL itself is one byte. */
+size_t json_utf8_len(const char *s);
+
 /* A JSON string from bytes that may not be UTF-8 (see json_write_string);
  * NULL only without memory.  New reference. */
 json_t *json_string_lossy(const char *s);

@@ -279,7 +279,7 @@ apply_attempt_probed(const struct applying *a)
 static int
 apply_attempt_undo(const struct applying *a)
 {
-	a->facts->undo_records += json_array_size(json_object_get(a->event, "records"));
+	a->facts->undo_records += (uint64_t)json_int_or(a->event, "n", 0);
 	return 0;
 }
 

@@ -15,7 +15,8 @@
  *	attempt.probed   {step, attempt, told, now, fingerprint, changes, total, losses,
  *	                  decision: "apply" | "converged" | "refused" | "look"}; "apply" is
  *	                  the durable intent
- *	attempt.undo     {step, attempt, records: [{version, by_hand, kv}]}
+ *	attempt.undo     {step, attempt, n, records: [{version, by_hand, kv}]}: n of them; a
+ *	                  live run applies the event without the records
  *	attempt.checkpoint {step, attempt, name, data}
  *	attempt.output   {step, attempt, name, value}
  *	attempt.ended    {step, attempt, outcome, phase, param, text, why, retry_after_ms,

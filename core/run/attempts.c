@@ -230,16 +230,6 @@ on_loss(struct live *a, const json_t *msg)
 }
 
 static void
-on_undo(struct live *a, const json_t *msg)
-{
-	json_t *event = attempt_event(a, "attempt.undo");
-
-	if (event)
-		json_object_set(event, "records", json_object_get(msg, "records"));
-	run_record(a->run, event);
-}
-
-static void
 on_sync(struct live *a, const json_t *msg)
 {
 	effect_for(a, EFFECT_ACK, json_int_or(msg, "id", 0));
@@ -380,7 +370,7 @@ static const struct {
 	const char *kind;
 	void (*handle)(struct live *, const json_t *);
 } handlers[] = {
-	{"undo", on_undo},         {"sync", on_sync},     {"progress", on_progress},
+	{"sync", on_sync},     {"progress", on_progress},
 	{"state", on_state},       {"log", on_log_message}, {"loss", on_loss},
 	{"output", on_output},     {"secret", on_secret}, {"checkpoint", on_checkpoint},
 	{"origin", on_origin},     {"begin", on_begin}, {"change", on_nothing},
@@ -401,6 +391,18 @@ on_message(void *ctx, const json_t *msg, const char *line, size_t len)
 			break;
 		}
 	json_decref(clean);
+}
+
+/* The records go from the worker's line into the journal as they are. */
+static void
+on_undo(void *ctx, const struct undo_line *undo)
+{
+	struct live *a = ctx;
+	json_t *event = attempt_event(a, "attempt.undo");
+
+	if (event)
+		json_object_set_new(event, "n", json_integer((json_int_t)undo->n));
+	run_record_text(a->run, event, "records", undo->records, undo->len);
 }
 
 static void
@@ -529,4 +531,5 @@ on_ended(void *ctx, const struct attempt_end *end)
 	over(a, outcome_of(a, end), ended_event(a, end));
 }
 
-static const struct attempt_events attempt_events = {on_message, on_line, on_ended};
+static const struct attempt_events attempt_events = {
+	.message = on_message, .undo = on_undo, .log = on_line, .ended = on_ended};

@@ -64,6 +64,9 @@ struct run {
 int64_t run_now_ms(const struct run *run);
 /* Takes the reference to event; applies and queues it.  A failure halts the run. */
 void run_record(struct run *run, json_t *event);
+/* The same; the journal gets a member more, given as JSON text (journal_add_text). */
+void run_record_text(struct run *run, json_t *event, const char *key, const char *value,
+		     size_t len);
 void run_effect(struct run *run, struct effect effect);
 void run_halt(struct run *run, const struct error *why);
 void run_log(struct run *run, uint32_t step, int level, const char *fmt, ...) PRINTF_LIKE(4, 5);

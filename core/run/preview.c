@@ -136,6 +136,14 @@ on_message(void *ctx, const json_t *msg, const char *line, size_t len)
 	json_decref(clean);
 }
 
+/* A probe has nothing to undo; were there records, nothing would be done with them. */
+static void
+on_undo(void *ctx, const struct undo_line *undo)
+{
+	(void)ctx;
+	(void)undo;
+}
+
 static void
 on_log(void *ctx, const char *line)
 {
@@ -158,7 +166,8 @@ on_ended(void *ctx, const struct attempt_end *end)
 	free(b);
 }
 
-static const struct attempt_events attempt_events = {on_message, on_log, on_ended};
+static const struct attempt_events attempt_events = {
+	.message = on_message, .undo = on_undo, .log = on_log, .ended = on_ended};
 
 /* --- starting ------------------------------------------------------------ */
 

@@ -51,16 +51,18 @@ run_halt(struct run *run, const struct error *why)
 	attempts_cancel_all(run, "the journal cannot be written");
 }
 
-/* Applies and queues event (borrowed).  Failure leaves state and journal as they
- * were when the event does not fit. */
+/* Applies and queues event (borrowed); key NULL: it has no member as text.  Failure
+ * leaves state and journal as they were when the event does not fit. */
 static int
-record(struct run *run, json_t *event, struct error *err)
+record_text(struct run *run, json_t *event, const char *key, const char *value, size_t len,
+	    struct error *err)
 {
 	int64_t now_ms = run_now_ms(run);
 	int rc = run_state_apply(run->l->state, event, now_ms, err);
 
 	if (rc == 0)
-		rc = journal_add(run->journal, now_ms, event, err);
+		rc = key ? journal_add_text(run->journal, now_ms, event, key, value, len, err) :
+			   journal_add(run->journal, now_ms, event, err);
 	if (rc == 0 && vec_reserve(&run->shown, run->n_shown + 1, &run->shown_cap) < 0)
 		rc = error_set(err, E_NOMEM, "out of memory");
 	if (rc == 0)
@@ -68,14 +70,26 @@ record(struct run *run, json_t *event, struct error *err)
 	return rc;
 }
 
+static int
+record(struct run *run, json_t *event, struct error *err)
+{
+	return record_text(run, event, NULL, NULL, 0, err);
+}
+
 void
-run_record(struct run *run, json_t *event)
+run_record_text(struct run *run, json_t *event, const char *key, const char *value, size_t len)
 {
 	struct error err = {E_NOMEM, "out of memory"};
 
-	if (!run->halted && (!event || record(run, event, &err) < 0))
+	if (!run->halted && (!event || record_text(run, event, key, value, len, &err) < 0))
 		run_halt(run, &err);
 	json_decref(event);
+}
+
+void
+run_record(struct run *run, json_t *event)
+{
+	run_record_text(run, event, NULL, NULL, 0);
 }
 
 void

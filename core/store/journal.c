@@ -69,9 +69,15 @@ journal_free(struct journal *j)
 	free(j);
 }
 
-/* {"seq":…,"time":…, the event's own members …,"prev":…} */
+struct member {
+	const char *key, *value; /* value: JSON text */
+	size_t len;              /* of value */
+};
+
+/* {"seq":…,"time":…, the event's own members …, more,"prev":…}; more may be NULL. */
 static void
-write_event(struct strbuf *text, const struct journal *j, int64_t time_ms, const json_t *event)
+write_event(struct strbuf *text, const struct journal *j, int64_t time_ms, const json_t *event,
+	    const struct member *more)
 {
 	char when[CLOCK_TEXT_MAX];
 
@@ -85,17 +91,22 @@ write_event(struct strbuf *text, const struct journal *j, int64_t time_ms, const
 		text->len--;
 		text->buf[--text->len] = '\0';
 	}
+	if (more) {
+		strbuf_addf(text, ",\"%s\":", more->key);
+		strbuf_add(text, more->value, more->len);
+	}
 	strbuf_addf(text, ",\"prev\":\"%s\"}", j->last_hash);
 }
 
-int
-journal_add(struct journal *j, int64_t time_ms, const json_t *event, struct error *err)
+static int
+add(struct journal *j, int64_t time_ms, const json_t *event, const struct member *more,
+    struct error *err)
 {
 	struct strbuf text = STRBUF_INIT;
 	int rc = 0;
 
 	assert(json_object_size(event) > 0);
-	write_event(&text, j, time_ms, event);
+	write_event(&text, j, time_ms, event, more);
 	if (!text.failed && j->secrets)
 		redact_text(j->secrets, &text);
 	if (text.failed || vec_reserve(&j->ends, j->n + 1, &j->ends_cap) < 0 ||
@@ -109,6 +120,19 @@ journal_add(struct journal *j, int64_t time_ms, const json_t *event, struct erro
 	}
 	strbuf_release(&text);
 	return rc;
+}
+
+int
+journal_add(struct journal *j, int64_t time_ms, const json_t *event, struct error *err)
+{
+	return add(j, time_ms, event, NULL, err);
+}
+
+int
+journal_add_text(struct journal *j, int64_t time_ms, const json_t *event, const char *key,
+		 const char *value, size_t len, struct error *err)
+{
+	return add(j, time_ms, event, &(struct member){key, value, len}, err);
 }
 
 int

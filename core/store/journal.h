@@ -33,6 +33,10 @@ void journal_free(struct journal *journal);
 int journal_add(struct journal *journal, int64_t time_ms, const json_t *event,
 		struct error *err);
 
+/* The same, with one member more, whose value is given as JSON text of len bytes. */
+int journal_add_text(struct journal *journal, int64_t time_ms, const json_t *event,
+		     const char *key, const char *value, size_t len, struct error *err);
+
 /* Makes all queued events durable, in one commit.  On failure they stay
  * queued, and the caller must act on none of them.  Codes as store_append. */
 int journal_flush(struct journal *journal, struct error *err);

@@ -297,20 +297,51 @@ on_message(struct attempt *a, const json_t *msg, const char *line, size_t len)
 	return a->ended || a->sock_fd < 0;
 }
 
+/* Undo records that were written in another way than ours: their text is made anew. */
 static int
-on_line(void *ctx, char *line, size_t len)
+on_foreign_undo(struct attempt *a, const json_t *msg)
 {
-	struct attempt *a = ctx;
+	const json_t *records = json_object_get(msg, "records");
+	struct strbuf text = STRBUF_INIT;
+	struct undo_line undo;
+
+	json_write(&text, records);
+	undo = (struct undo_line){text.buf, text.len, json_array_size(records)};
+	if (text.failed)
+		attempt_broke_protocol(a, "undo: out of memory");
+	else if (undo.n)
+		a->events.undo(a->ctx, &undo);
+	strbuf_release(&text);
+	return a->ended || a->sock_fd < 0;
+}
+
+static int
+on_parsed_line(struct attempt *a, const char *line, size_t len)
+{
 	struct error err = {0};
 	json_t *msg = json_parse(line, len, &err);
 	int r = 1;
 
 	if (!msg || protocol_check_attempt(msg, &err) < 0)
 		attempt_broke_protocol(a, err.text);
+	else if (!a->end.has_result && !strcmp(json_str_or(msg, "kind", ""), "undo"))
+		r = on_foreign_undo(a, msg);
 	else
 		r = on_message(a, msg, line, len);
 	json_decref(msg);
 	return r;
+}
+
+static int
+on_line(void *ctx, char *line, size_t len)
+{
+	struct attempt *a = ctx;
+	struct undo_line undo;
+
+	if (a->end.has_result || !undo_line_read(line, len, &undo))
+		return on_parsed_line(a, line, len);
+	a->events.undo(a->ctx, &undo);
+	return a->ended || a->sock_fd < 0;
 }
 
 static void

@@ -16,6 +16,7 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/worker/protocol.h"
+#include "core/worker/undo_line.h"
 
 #include <uv.h>
 
@@ -89,6 +90,9 @@ struct attempt_events {
 	/* One checked message (see protocol_check_attempt), in order; line is its text
 	 * without newline.  `result` is not passed on: it is in attempt_end. */
 	void (*message)(void *ctx, const json_t *msg, const char *line, size_t len);
+	/* Undo records, oldest first: their checked JSON text, valid during the call.  They
+	 * are not passed to message(). */
+	void (*undo)(void *ctx, const struct undo_line *undo);
 	/* One line of the attempt's stdout or stderr: any bytes but NUL, LF; may be cut. */
 	void (*log)(void *ctx, const char *line);
 	/* The last callback; end is valid during the call, the attempt is gone after it. */

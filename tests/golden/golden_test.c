@@ -285,6 +285,7 @@ say_undo(struct golden *g, const struct word *w)
 	n = json_int_or(event, "records", 1);
 	for (int64_t i = 0; i < n; i++)
 		json_array_append_new(list, json_pack("{s:i}", "version", 1));
+	json_object_set_new(event, "n", json_integer(n));
 	json_object_set_new(event, "records", list);
 	send(g, event);
 }

@@ -95,8 +95,6 @@ on_message(void *ctx, const json_t *msg, const char *line, size_t len)
 	ck_assert(!s->ended);
 	ck_assert_uint_eq(strlen(line), len);
 	s->n_messages++;
-	if (!strcmp(kind, "undo"))
-		s->n_undo += json_array_size(json_object_get(msg, "records"));
 	if (s->messages.len < 64 * 1024)
 		strbuf_addf(&s->messages, "%s\n", line);
 	answer(s, msg, kind);
@@ -128,7 +126,21 @@ on_ended(void *ctx, const struct attempt_end *end)
 	s->end.text = s->text;
 }
 
+static void
+on_undo(void *ctx, const struct undo_line *undo)
+{
+	struct seen *s = ctx;
+	json_t *records = json_parse(undo->records, undo->len, NULL);
+
+	ck_assert_uint_eq(json_array_size(records), undo->n);
+	json_decref(records);
+	if (s->messages.len < 64 * 1024)
+		strbuf_addf(&s->messages, "%.*s\n", (int)undo->len, undo->records);
+	s->n_undo += undo->n;
+}
+
 static const struct attempt_events attempt_events = {
+	.undo = on_undo,
 	.message = on_message, .log = on_log, .ended = on_ended};
 
 static void

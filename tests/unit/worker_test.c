@@ -2,6 +2,7 @@
 #include "core/base/base.h"
 #include "core/worker/parent.h"
 #include "core/worker/protocol.h"
+#include "core/worker/undo_line.h"
 
 #include <check.h>
 #include <resite/plugin.h>
@@ -198,6 +199,63 @@ START_TEST(every_phase_and_result_has_a_name_of_its_own)
 }
 END_TEST
 
+static const char *const undo_lines[] = {
+	"{\"kind\":\"undo\",\"records\":[{\"version\":1,\"by_hand\":\"\",\"kv\":{}}]}",
+	"{\"kind\":\"undo\",\"records\":[{\"version\":12,\"by_hand\":\"say \\\"a\\\\b\\n\\u001f\","
+	"\"kv\":{\"was\":\"\xc3\xa9\",\"set\":\"\"}},{\"version\":0,\"by_hand\":\"x\",\"kv\":{\"a\":\"b\"}}]}",
+};
+
+START_TEST(undo_records_in_our_own_form_are_counted_where_they_lie)
+{
+	struct undo_line undo;
+
+	for (size_t i = 0; i < COUNT_OF(undo_lines); i++) {
+		ck_assert_msg(undo_line_read(undo_lines[i], strlen(undo_lines[i]), &undo), "%s",
+			      undo_lines[i]);
+		ck_assert_uint_eq(undo.n, i + 1);
+	}
+}
+END_TEST
+
+/* Whatever it accepts, the parser would have accepted, with as many records: so nothing
+ * that it lets into the journal can make the journal unreadable. */
+START_TEST(a_damaged_undo_line_is_never_taken_for_a_good_one)
+{
+	unsigned seed = 1;
+
+	for (int turn = 0; turn < 200000; turn++) {
+		const char *good = undo_lines[turn % COUNT_OF(undo_lines)];
+		char line[300];
+		size_t len = strlen(good);
+		struct undo_line undo;
+		struct error err;
+		json_t *msg;
+
+		memcpy(line, good, len + 1);
+		for (int k = rand_r(&seed) % 3; k >= 0; k--)
+			line[rand_r(&seed) % len] = (char)(rand_r(&seed) % 256);
+		if (!undo_line_read(line, len, &undo))
+			continue;
+		msg = json_parse(line, len, &err);
+		ck_assert_msg(msg != NULL, "%s: %s", line, err.text);
+		ck_assert_msg(protocol_check_attempt(msg, &err) == 0, "%s: %s", line, err.text);
+		ck_assert_uint_eq(json_array_size(json_object_get(msg, "records")), undo.n);
+		json_decref(msg);
+	}
+}
+END_TEST
+
+START_TEST(an_undo_record_with_a_key_twice_is_left_to_the_parser)
+{
+	static const char twice[] = "{\"kind\":\"undo\",\"records\":[{\"version\":1,\"by_hand\":\"\","
+				    "\"kv\":{\"a\":\"1\",\"a\":\"2\"}}]}";
+	struct undo_line undo;
+
+	ck_assert(!undo_line_read(twice, strlen(twice), &undo));
+	ck_assert_ptr_null(json_parse(twice, strlen(twice), NULL));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -207,6 +265,9 @@ main(void)
 	int failed;
 
 	tcase_add_test(tc, lines_are_whole_however_they_arrive);
+	tcase_add_test(tc, undo_records_in_our_own_form_are_counted_where_they_lie);
+	tcase_add_test(tc, a_damaged_undo_line_is_never_taken_for_a_good_one);
+	tcase_add_test(tc, an_undo_record_with_a_key_twice_is_left_to_the_parser);
 	tcase_add_test(tc, a_line_over_the_limit_is_an_error_before_it_is_stored);
 	tcase_add_test(tc, the_listener_can_stop_the_feed);
 	tcase_add_test(tc, a_processs_output_is_cut_not_refused);
