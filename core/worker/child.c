@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-	VERIFY_FIRST_MS = 500, /* until verify is asked again, when it does not say */
+	VERIFY_FIRST_MS = 50, /* until verify is asked again, when it does not say; then half as much more */
 	VERIFY_MOST_MS = 2000,
 	DEADLINE_SLACK_MS = 50,
 	TEXT_MAX = 512,

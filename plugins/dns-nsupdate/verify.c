@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_MS 500
 #define CHUNK 1000 /* RRsets asked before the first difference ends it */
 #define SERVERS_MAX 32
 
@@ -135,7 +134,7 @@ lags(struct step *s, const struct net_endpoint *server, const struct rrset *now,
 
 		snprintf(text, sizeof(text), "%s still serves %.200s %.200s, not %.200s%s",
 			 server->text, name, is, will, serials);
-		s->host->fail(s->op, NULL, RETRY_MS, text);
+		s->host->fail(s->op, NULL, 0, text);
 	}
 	free(name);
 	free(is);
