@@ -91,6 +91,20 @@ is_for_mode(const struct plan *plan, const char *runbook, int mode)
 	return any || !r || !r->n_steps;
 }
 
+/* A rehearsal that takes the same steps as a planned move has nothing new to tell; only
+ * a disaster has checks of its own. */
+static bool
+is_like_planned(const struct plan *plan, const char *runbook, int mode)
+{
+	const struct plan_runbook *r = plan_runbook(plan, runbook);
+	bool same = mode == RESITE_REHEARSAL;
+
+	for (size_t i = 0; r && same && i < r->n_steps; i++)
+		same = !(r->steps[i].modes & MODE_BIT(mode)) ==
+		       !(r->steps[i].modes & MODE_BIT(RESITE_PLANNED));
+	return same;
+}
+
 /* One runbook in each mode that is asked for, and back. */
 static int
 check_runbook(struct loaded *l, const struct plan *plan, const struct bind_request *req,
@@ -104,7 +118,8 @@ check_runbook(struct loaded *l, const struct plan *plan, const struct bind_reque
 		return check_one(l, plan, one, d);
 	for (size_t i = 0; i < COUNT_OF(modes) && rc == 0; i++) {
 		one.mode = modes[i];
-		if (is_for_mode(plan, req->runbook, one.mode))
+		if (is_for_mode(plan, req->runbook, one.mode) &&
+		    !is_like_planned(plan, req->runbook, one.mode))
 			rc = check_one(l, plan, one, d);
 	}
 	if (rc == 0 && is_for_mode(plan, req->runbook, RESITE_PLANNED) && !req->from && !req->to && plan->n_sites > 1) {
