@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void
+PRINTF_LIKE(2, 0) static void
 error_vformat(char buf[ERROR_MAX], const char *fmt, va_list ap)
 {
 	int n = vsnprintf(buf, ERROR_MAX, fmt, ap);

@@ -23,7 +23,7 @@ diags_release(struct diags *d)
 	*d = (struct diags)DIAGS_INIT;
 }
 
-static void
+PRINTF_LIKE(5, 0) static void
 add(struct diags *d, int severity, const char *file, unsigned line, const char *fmt, va_list ap)
 {
 	struct strbuf text = STRBUF_INIT;

@@ -11,7 +11,7 @@ reader_place(const struct reader *r, const config_setting_t *at)
 	return plan_text_place(r->text, at ? setting_line(at) : 0);
 }
 
-static void
+PRINTF_LIKE(4, 0) static void
 add(const struct reader *r, int severity, struct place at, const char *fmt, va_list ap)
 {
 	struct strbuf text = STRBUF_INIT;

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int
+__attribute__((format(printf, 3, 0))) static int
 set_text(struct vault_error *err, int code, const char *fmt, va_list ap)
 {
 	err->code = code;

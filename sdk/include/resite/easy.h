@@ -22,7 +22,7 @@ enum resite_log_level {
 };
 
 /* Formats into buf; a text that was cut ends in "...". */
-static inline void
+__attribute__((format(printf, 2, 0))) static inline void
 resite_easy_vformat(char buf[RESITE_EASY_MAX], const char *fmt, va_list ap)
 {
 	int n = vsnprintf(buf, RESITE_EASY_MAX, fmt, ap);
