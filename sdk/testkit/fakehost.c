@@ -52,7 +52,7 @@ struct fakehost {
 	struct resite_op op;
 };
 
-static void
+__attribute__((format(printf, 1, 2))) static void
 die(const char *fmt, ...)
 {
 	va_list ap;
