@@ -17,6 +17,8 @@
 #include <time.h>
 
 #define RUNS_IN_CHECK 20000
+/* valgrind is some forty times slower, and looks for other things. */
+#define RUNS_UNDER_VALGRIND 400
 #define LIMITS_MAX 3
 #define WILD_EVENTS 150  /* after these, everything goes well */
 #define EVENTS_MAX 2000  /* a run that is not over by then does not terminate */
@@ -434,7 +436,8 @@ main(int argc, char **argv)
 		{"steps", required_argument, NULL, 'n'},
 		{NULL, 0, NULL, 0},
 	};
-	uint64_t runs = RUNS_IN_CHECK, seed = 1, steps = MODEL_STEPS_MAX;
+	uint64_t runs = getenv("RESITE_UNDER_VALGRIND") ? RUNS_UNDER_VALGRIND : RUNS_IN_CHECK,
+		 seed = 1, steps = MODEL_STEPS_MAX;
 	clock_t before = clock();
 	struct sim *s = malloc(sizeof(*s));
 	size_t events = 0;

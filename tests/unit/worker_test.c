@@ -223,7 +223,7 @@ START_TEST(a_damaged_undo_line_is_never_taken_for_a_good_one)
 {
 	unsigned seed = 1;
 
-	for (int turn = 0; turn < 200000; turn++) {
+	for (int turn = 0; turn < 50000; turn++) {
 		const char *good = undo_lines[turn % COUNT_OF(undo_lines)];
 		char line[300];
 		size_t len = strlen(good);
