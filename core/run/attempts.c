@@ -3,9 +3,9 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/engine/decide.h"
-#include "core/plan/secret.h"
 #include "core/run/clean.h"
 #include "core/run/orchestra.h"
+#include "core/run/secret_answer.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -276,60 +276,14 @@ on_log_message(struct live *a, const json_t *msg)
 		json_str_or(msg, "text", ""));
 }
 
-static const struct graph_secret *
-find_secret(const struct graph *g, const char *ref)
-{
-	for (uint32_t i = 0; i < g->n_secrets; i++)
-		if (!strcmp(g->secrets[i].name, ref))
-			return &g->secrets[i];
-	return NULL;
-}
-
-/* Whether a parameter of the step names the secret: a plugin gets no others. */
-static bool
-step_names_secret(const struct step *step, const char *ref)
-{
-	json_t *params = json_parse(step->params, strlen(step->params), NULL);
-	const struct schema_action *action = step->action;
-	bool named = false;
-
-	for (size_t i = 0; !named && i < action->n_params; i++) {
-		const json_t *v = json_object_get(params, action->params[i].name);
-
-		if (action->params[i].type != RESITE_T_SECRET)
-			continue;
-		named = !strcmp(json_string_value(v) ? json_string_value(v) : "", ref);
-		for (size_t k = 0; !named && k < json_array_size(v); k++) {
-			const char *s = json_string_value(json_array_get(v, k));
-
-			named = s && !strcmp(s, ref);
-		}
-	}
-	json_decref(params);
-	return named;
-}
-
 static void
 on_secret(struct live *a, const json_t *msg)
 {
-	const char *ref = json_str_or(msg, "ref", "");
-	const struct graph_secret *secret = find_secret(a->run->l->graph, ref);
-	struct strbuf value = STRBUF_INIT;
 	struct error err = {0};
-	int rc = RESITE_ERR_INVALID;
 
-	if (!secret || !step_names_secret(step_of(a), ref))
-		error_set(&err, E_INVALID, "asked for a secret that its parameters do not name");
-	else
-		rc = secret_read(secret->file, secret->env, &value, &err);
-	if (rc == 0)
-		rc = redact_add(&a->run->secrets, value.buf, value.len);
-	if (rc < 0)
-		run_log(a->run, a->step, LOG_ERROR, "secret %s: %s", ref, err.text);
-	attempt_secret(a->attempt, json_int_or(msg, "id", 0),
-		       rc < 0 ? RESITE_ERR_INVALID : (int)value.len, rc < 0 ? NULL : value.buf,
-		       value.len);
-	secret_wipe(&value);
+	if (secret_answer(a->attempt, msg, a->run->l->graph, step_of(a), &a->run->secrets, &err) < 0)
+		run_log(a->run, a->step, LOG_ERROR, "secret %s: %s", json_str_or(msg, "ref", ""),
+			err.text);
 }
 
 /* There is no origin run yet: a failback brings one. */

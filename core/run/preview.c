@@ -1,9 +1,9 @@
 #include "core/base/base.h"
 #include "core/engine/decide.h"
-#include "core/plan/secret.h"
 #include "core/run/clean.h"
 #include "core/run/plugins.h"
 #include "core/run/preview.h"
+#include "core/run/secret_answer.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -102,19 +102,9 @@ static void
 on_secret(struct probing *b, const json_t *msg)
 {
 	const struct graph *g = b->p->l->graph;
-	const char *ref = json_str_or(msg, "ref", "");
-	struct strbuf value = STRBUF_INIT;
-	int rc = E_NOTFOUND;
 
-	for (uint32_t i = 0; i < g->n_secrets; i++)
-		if (!strcmp(g->secrets[i].name, ref))
-			rc = secret_read(g->secrets[i].file, g->secrets[i].env, &value, NULL);
-	if (rc == 0)
-		rc = redact_add(&b->p->secrets, value.buf, value.len);
-	attempt_secret(b->attempt, json_int_or(msg, "id", 0),
-		       rc < 0 ? RESITE_ERR_INVALID : (int)value.len, rc < 0 ? NULL : value.buf,
-		       value.len);
-	secret_wipe(&value);
+	/* Without it the probe fails, and says so. */
+	secret_answer(b->attempt, msg, g, &g->steps[b->step], &b->p->secrets, NULL);
 }
 
 static void
