@@ -148,10 +148,9 @@ run_state_free(struct run_state *state)
 
 struct applying {
 	struct run_state *state;
-	const json_t *event;
-	const char *kind;
-	uint32_t step; /* SCHED_NONE when the event names none */
-	struct step_facts *facts;
+	const struct run_event *event;
+	uint32_t step;             /* event->step */
+	struct step_facts *facts;  /* of that step, or NULL */
 	int64_t time_ms;
 	struct error *err;
 };
@@ -159,10 +158,11 @@ struct applying {
 static int
 misfit(const struct applying *a, const char *how)
 {
-	const char *step = json_str_or(a->event, "step", NULL);
+	const char *step = a->facts ? a->state->graph->steps[a->step].name : NULL;
 
-	return error_set(a->err, E_CORRUPT, "event %s%s%s does not fit the run: %s", a->kind,
-			 step ? " of step " : "", step ? step : "", how);
+	return error_set(a->err, E_CORRUPT, "event %s%s%s does not fit the run: %s",
+			 run_event_name(a->event->kind), step ? " of step " : "",
+			 step ? step : "", how);
 }
 
 /* Replaces *slot by a copy of text (NULL empties it). */
@@ -230,21 +230,21 @@ static int
 apply_run_ended(const struct applying *a)
 {
 	a->state->ended = true;
-	return keep(a, &a->state->outcome, json_str_or(a->event, "outcome", "?"));
+	return keep(a, &a->state->outcome, a->event->text);
 }
 
 static int
 apply_attempt_started(const struct applying *a)
 {
 	struct sched *s = a->state->sched;
-	int64_t n = json_int_or(a->event, "attempt", 0);
+	uint32_t n = a->event->attempt;
 	bool taken = sched_state(s, a->step) == STEP_RUNNING && sched_attempts(s, a->step) == n;
 
-	if (!taken && !sched_started(s, a->step, (uint32_t)n))
+	if (!taken && !sched_started(s, a->step, n))
 		return misfit(a, "the step was not ready for this attempt");
 	if (!a->facts->started_ms)
 		a->facts->started_ms = a->time_ms;
-	a->facts->intent = !strcmp(json_str_or(a->event, "intent", ""), "apply");
+	a->facts->intent = a->event->apply;
 	return 0;
 }
 
@@ -252,11 +252,9 @@ apply_attempt_started(const struct applying *a)
 static int
 is_open(const struct applying *a)
 {
-	int64_t n = json_int_or(a->event, "attempt", 0);
-
 	if (sched_state(a->state->sched, a->step) != STEP_RUNNING)
 		return misfit(a, "no attempt was open");
-	if (sched_attempts(a->state->sched, a->step) != n)
+	if (sched_attempts(a->state->sched, a->step) != a->event->attempt)
 		return misfit(a, "another attempt was open");
 	return 0;
 }
@@ -264,43 +262,40 @@ is_open(const struct applying *a)
 static int
 apply_attempt_probed(const struct applying *a)
 {
-	json_t *losses = json_object_get(a->event, "losses");
+	const struct run_event *e = a->event;
 
-	a->facts->probed = json_bool_or(a->event, "told", false);
-	a->facts->in_doubt &= !a->facts->probed;
-	a->facts->intent |= !strcmp(json_str_or(a->event, "decision", ""), "apply");
-	a->facts->changes = (uint64_t)json_int_or(a->event, "changes", 0);
-	a->facts->total = (uint64_t)json_int_or(a->event, "total", 0);
+	a->facts->probed = e->told;
+	a->facts->in_doubt &= !e->told;
+	a->facts->intent |= e->apply;
+	a->facts->changes = e->changes;
+	a->facts->total = e->total;
 	json_decref(a->facts->losses);
-	a->facts->losses = json_incref(losses);
-	return keep(a, &a->facts->now, json_str_or(a->event, "now", ""));
+	a->facts->losses = json_incref(e->value);
+	return keep(a, &a->facts->now, e->text);
 }
 
 static int
 apply_attempt_undo(const struct applying *a)
 {
-	a->facts->undo_records += (uint64_t)json_int_or(a->event, "n", 0);
+	a->facts->undo_records += a->event->records;
 	return 0;
 }
 
 static int
 apply_attempt_checkpoint(const struct applying *a)
 {
-	int rc = keep(a, &a->facts->checkpoint, json_str_or(a->event, "name", ""));
+	int rc = keep(a, &a->facts->checkpoint, a->event->name);
 
-	return rc < 0 ? rc :
-	       keep(a, &a->facts->checkpoint_data, json_str_or(a->event, "data", ""));
+	return rc < 0 ? rc : keep(a, &a->facts->checkpoint_data, a->event->data);
 }
 
 static int
 apply_attempt_output(const struct applying *a)
 {
-	json_t *value = json_object_get(a->event, "value");
-
 	if (!a->facts->outputs)
 		a->facts->outputs = json_object();
 	if (!a->facts->outputs ||
-	    json_object_set(a->facts->outputs, json_str_or(a->event, "name", ""), value) < 0)
+	    json_object_set(a->facts->outputs, a->event->name, a->event->value) < 0)
 		return error_set(a->err, E_NOMEM, "out of memory");
 	return 0;
 }
@@ -308,19 +303,17 @@ apply_attempt_output(const struct applying *a)
 static int
 apply_attempt_ended(const struct applying *a)
 {
-	int outcome = sched_outcome_from_name(json_str_or(a->event, "outcome", ""));
-	const char *why = json_str_or(a->event, "why", "");
-	const char *text = json_str_or(a->event, "text", "");
+	const struct run_event *e = a->event;
 
-	if (outcome < 0)
+	if (e->outcome < 0)
 		return misfit(a, "its outcome is not known here");
-	if (!sched_ended(a->state->sched, a->step, (enum sched_outcome)outcome,
-			 json_int_or(a->event, "retry_after_ms", 0), a->time_ms))
+	if (!sched_ended(a->state->sched, a->step, (enum sched_outcome)e->outcome,
+			 e->retry_after_ms, a->time_ms))
 		return misfit(a, "no attempt was open");
 	a->facts->ended_ms = a->time_ms;
-	a->facts->in_doubt |= a->facts->intent && outcome == OUTCOME_UNKNOWN;
+	a->facts->in_doubt |= a->facts->intent && e->outcome == OUTCOME_UNKNOWN;
 	a->facts->intent = false;
-	return keep(a, &a->facts->text, outcome == OUTCOME_OK ? NULL : *text ? text : why);
+	return keep(a, &a->facts->text, e->outcome == OUTCOME_OK ? NULL : e->text);
 }
 
 static int
@@ -331,7 +324,7 @@ apply_gate_opened(const struct applying *a)
 	if (sched_state(s, a->step) != STEP_GATE && !sched_gated(s, a->step))
 		return misfit(a, "the step was not ready");
 	a->facts->started_ms = a->time_ms;
-	return keep(a, &a->facts->now, json_str_or(a->event, "text", ""));
+	return keep(a, &a->facts->now, a->event->text);
 }
 
 static int
@@ -346,10 +339,8 @@ apply_step_passed(const struct applying *a)
 }
 
 static bool
-has_approved(const struct step_facts *f, const json_t *word)
+has_approved(const struct step_facts *f, const char *actor)
 {
-	const char *actor = json_str_or(word, "actor", "?");
-
 	for (size_t i = 0; i < json_array_size(f->approved); i++)
 		if (!strcmp(json_string_value(json_array_get(f->approved, i)), actor))
 			return true;
@@ -360,13 +351,12 @@ has_approved(const struct step_facts *f, const json_t *word)
 static int
 note_approval(const struct applying *a)
 {
-	if (has_approved(a->facts, a->event))
+	if (has_approved(a->facts, a->event->actor))
 		return misfit(a, "the same person has approved twice");
 	if (!a->facts->approved)
 		a->facts->approved = json_array();
 	if (!a->facts->approved ||
-	    json_array_append_new(a->facts->approved,
-				  json_string(json_str_or(a->event, "actor", "?"))) < 0)
+	    json_array_append_new(a->facts->approved, json_string(a->event->actor)) < 0)
 		return error_set(a->err, E_NOMEM, "out of memory");
 	return 0;
 }
@@ -384,28 +374,33 @@ apply_approve(const struct applying *a)
 	return 0;
 }
 
+/* A person has settled the step, or set it free again. */
 static int
-apply_step_word(const struct applying *a)
+apply_step_word(const struct applying *a, bool said)
 {
-	static const struct {
-		const char *kind;
-		bool (*say)(struct sched *, uint32_t);
-	} words[] = {
-		{"operator.retry", sched_retry},
-		{"operator.skip", sched_skip},
-		{"operator.by-hand", sched_by_hand},
-	};
+	if (!said)
+		return misfit(a, step_state_name(sched_state(a->state->sched, a->step)));
+	a->facts->ended_ms = a->time_ms;
+	a->facts->in_doubt = false;
+	return 0;
+}
 
-	for (size_t i = 0; i < COUNT_OF(words); i++) {
-		if (strcmp(words[i].kind, a->kind))
-			continue;
-		if (!words[i].say(a->state->sched, a->step))
-			return misfit(a, step_state_name(sched_state(a->state->sched, a->step)));
-		a->facts->ended_ms = a->time_ms;
-		a->facts->in_doubt = false;
-		return 0;
-	}
-	return misfit(a, "no such word");
+static int
+apply_retry(const struct applying *a)
+{
+	return apply_step_word(a, sched_retry(a->state->sched, a->step));
+}
+
+static int
+apply_skip(const struct applying *a)
+{
+	return apply_step_word(a, sched_skip(a->state->sched, a->step));
+}
+
+static int
+apply_by_hand(const struct applying *a)
+{
+	return apply_step_word(a, sched_by_hand(a->state->sched, a->step));
 }
 
 static int
@@ -424,131 +419,127 @@ apply_continue(const struct applying *a)
 	return 0;
 }
 
-static const struct {
-	const char *kind;
-	enum { OF_RUN, OF_STEP, OF_OPEN_ATTEMPT } of;
-	int (*apply)(const struct applying *);
-} kinds[] = {
-	{"attempt.started", OF_STEP, apply_attempt_started},
-	{"attempt.ended", OF_OPEN_ATTEMPT, apply_attempt_ended},
-	{"attempt.probed", OF_OPEN_ATTEMPT, apply_attempt_probed},
-	{"attempt.undo", OF_OPEN_ATTEMPT, apply_attempt_undo},
-	{"attempt.checkpoint", OF_OPEN_ATTEMPT, apply_attempt_checkpoint},
-	{"attempt.output", OF_OPEN_ATTEMPT, apply_attempt_output},
-	{"gate.opened", OF_STEP, apply_gate_opened},
-	{"step.passed", OF_STEP, apply_step_passed},
-	{"operator.approve", OF_STEP, apply_approve},
-	{"operator.retry", OF_STEP, apply_step_word},
-	{"operator.skip", OF_STEP, apply_step_word},
-	{"operator.by-hand", OF_STEP, apply_step_word},
-	{"operator.stop", OF_RUN, apply_stop},
-	{"operator.continue", OF_RUN, apply_continue},
-	{"run.started", OF_RUN, apply_run_started},
-	{"run.resumed", OF_RUN, apply_run_resumed},
-	{"run.paused", OF_RUN, apply_nothing},
-	{"run.stopped", OF_RUN, apply_nothing},
-	{"run.ended", OF_RUN, apply_run_ended},
+static int (*const apply_kind[EVENT_KINDS])(const struct applying *) = {
+	[EVENT_RUN_STARTED] = apply_run_started,
+	[EVENT_RUN_RESUMED] = apply_run_resumed,
+	[EVENT_RUN_PAUSED] = apply_nothing,
+	[EVENT_RUN_STOPPED] = apply_nothing,
+	[EVENT_RUN_ENDED] = apply_run_ended,
+	[EVENT_ATTEMPT_STARTED] = apply_attempt_started,
+	[EVENT_ATTEMPT_PROBED] = apply_attempt_probed,
+	[EVENT_ATTEMPT_UNDO] = apply_attempt_undo,
+	[EVENT_ATTEMPT_CHECKPOINT] = apply_attempt_checkpoint,
+	[EVENT_ATTEMPT_OUTPUT] = apply_attempt_output,
+	[EVENT_ATTEMPT_ENDED] = apply_attempt_ended,
+	[EVENT_GATE_OPENED] = apply_gate_opened,
+	[EVENT_STEP_PASSED] = apply_step_passed,
+	[EVENT_APPROVE] = apply_approve,
+	[EVENT_RETRY] = apply_retry,
+	[EVENT_SKIP] = apply_skip,
+	[EVENT_BY_HAND] = apply_by_hand,
+	[EVENT_STOP] = apply_stop,
+	[EVENT_CONTINUE] = apply_continue,
 };
 
-/* Finds the step that the event names. */
-static int
-find_step(struct applying *a)
+int
+run_state_take(struct run_state *state, const struct run_event *event, int64_t time_ms,
+	       struct error *err)
 {
-	const char *name = json_str_or(a->event, "step", NULL);
-	const json_t *number = name ? json_object_get(a->state->index, name) : NULL;
+	struct applying a = {.state = state, .event = event, .step = event->step,
+			     .time_ms = time_ms, .err = err};
+	int rc = 0;
 
-	if (!number)
-		return misfit(a, "the plan has no such step");
-	a->step = (uint32_t)json_integer_value(number);
-	a->facts = &a->state->facts[a->step];
-	return 0;
+	if (run_event_of_step(event->kind))
+		a.facts = &state->facts[event->step];
+	if (state->ended)
+		return misfit(&a, "the run had ended");
+	sched_time(state->sched, time_ms);
+	if (run_event_of_attempt(event->kind) && event->kind != EVENT_ATTEMPT_STARTED)
+		rc = is_open(&a);
+	if (rc == 0)
+		rc = apply_kind[event->kind](&a);
+	if (rc == 0 && time_ms > state->last_ms)
+		state->last_ms = time_ms;
+	return rc;
 }
 
 int
 run_state_apply(struct run_state *state, const json_t *event, int64_t time_ms, struct error *err)
 {
-	struct applying a = {.state = state,
-			     .event = event,
-			     .kind = json_str_or(event, "kind", "?"),
-			     .step = SCHED_NONE,
-			     .time_ms = time_ms,
-			     .err = err};
+	struct run_event e;
+	struct error why;
+	int rc = run_event_read(event, state->index, &e, &why);
 
-	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-		int rc;
-
-		if (strcmp(kinds[i].kind, a.kind))
-			continue;
-		if (state->ended)
-			return misfit(&a, "the run had ended");
-		sched_time(state->sched, time_ms);
-		rc = kinds[i].of == OF_RUN ? 0 : find_step(&a);
-		if (rc == 0 && kinds[i].of == OF_OPEN_ATTEMPT)
-			rc = is_open(&a);
-		if (rc == 0)
-			rc = kinds[i].apply(&a);
-		if (rc == 0 && time_ms > state->last_ms)
-			state->last_ms = time_ms;
-		return rc;
-	}
-	return error_set(err, E_CORRUPT, "event kind '%s' is not known here: the journal is of a "
-			 "newer resite", a.kind);
+	if (rc == E_INVALID)
+		return error_set(err, E_CORRUPT, "%s: the journal is of a newer resite", why.text);
+	if (rc < 0)
+		return error_set(err, E_CORRUPT, "event %s does not fit the run: %s",
+				 json_str_or(event, "kind", "?"), why.text);
+	return run_state_take(state, &e, time_ms, err);
 }
 
 #define STATE_BIT(state) (1u << (state))
 
-/* In which states of a step each word makes sense. */
+/* In which states of a step each word makes sense; 0: it is said to the run. */
 static const struct {
-	const char *kind;
-	unsigned states; /* STATE_BITs; 0: it is said to the run */
+	enum event_kind kind;
+	unsigned states; /* STATE_BITs */
 } word_states[] = {
-	{"operator.approve", STATE_BIT(STEP_GATE)},
-	{"operator.retry", STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF)},
-	{"operator.skip", STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF) | STATE_BIT(STEP_READY) |
-			  STATE_BIT(STEP_GATE)},
-	{"operator.by-hand", STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF) |
-			     STATE_BIT(STEP_READY) | STATE_BIT(STEP_GATE)},
-	{"operator.stop", 0},
-	{"operator.continue", 0},
+	{EVENT_APPROVE, STATE_BIT(STEP_GATE)},
+	{EVENT_RETRY, STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF)},
+	{EVENT_SKIP, STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF) | STATE_BIT(STEP_READY) |
+		     STATE_BIT(STEP_GATE)},
+	{EVENT_BY_HAND, STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF) | STATE_BIT(STEP_READY) |
+			STATE_BIT(STEP_GATE)},
+	{EVENT_STOP, 0},
+	{EVENT_CONTINUE, 0},
 };
 
 static int
-allows_step(const struct run_state *state, const json_t *word, unsigned states,
-	    struct error *err)
+permits_step(const struct run_state *state, const struct run_event *word, unsigned states,
+	     struct error *err)
 {
-	const char *verb = strchr(json_str_or(word, "kind", "."), '.') + 1;
-	const char *name = json_str_or(word, "step", "");
-	const json_t *number = json_object_get(state->index, name);
-	uint32_t step = (uint32_t)json_integer_value(number);
-	enum step_state now;
+	const char *verb = strchr(run_event_name(word->kind), '.') + 1;
+	const char *name = state->graph->steps[word->step].name;
+	enum step_state now = sched_state(state->sched, word->step);
 
-	if (!number)
-		return error_set(err, E_NOTFOUND, "the run has no step '%s'", name);
-	now = sched_state(state->sched, step);
 	if (!(states & STATE_BIT(now)))
 		return error_set(err, E_REFUSED, "%s does not apply: step %s is %s", verb, name,
 				 step_state_name(now));
-	if (!strcmp(verb, "approve") && has_approved(&state->facts[step], word))
+	if (word->kind == EVENT_APPROVE && has_approved(&state->facts[word->step], word->actor))
 		return error_set(err, E_REFUSED, "%s has approved step %s already: %" PRIu32
-				 " more must, each another person", json_str_or(word, "actor", "?"),
-				 name, sched_approvals(state->sched, step));
+				 " more must, each another person", word->actor, name,
+				 sched_approvals(state->sched, word->step));
 	return 0;
+}
+
+int
+run_state_permits(const struct run_state *state, const struct run_event *word, struct error *err)
+{
+	if (state->ended)
+		return error_set(err, E_REFUSED, "the run has ended (%s)", state->outcome);
+	for (size_t i = 0; i < COUNT_OF(word_states); i++) {
+		if (word_states[i].kind != word->kind)
+			continue;
+		return word_states[i].states ?
+			       permits_step(state, word, word_states[i].states, err) : 0;
+	}
+	return error_set(err, E_INVALID, "'%s' is no word for a run", run_event_name(word->kind));
 }
 
 int
 run_state_allows(const struct run_state *state, const json_t *word, struct error *err)
 {
-	const char *kind = json_str_or(word, "kind", "");
+	struct run_event e;
+	int rc;
 
 	if (state->ended)
 		return error_set(err, E_REFUSED, "the run has ended (%s)", state->outcome);
-	for (size_t i = 0; i < COUNT_OF(word_states); i++) {
-		if (strcmp(word_states[i].kind, kind))
-			continue;
-		return word_states[i].states ?
-			       allows_step(state, word, word_states[i].states, err) : 0;
-	}
-	return error_set(err, E_INVALID, "'%s' is no word for a run", kind);
+	rc = run_event_read(word, state->index, &e, err);
+	if (rc == E_INVALID)
+		return error_set(err, E_INVALID, "'%s' is no word for a run",
+				 json_str_or(word, "kind", ""));
+	return rc < 0 ? rc : run_state_permits(state, &e, err);
 }
 
 const char *

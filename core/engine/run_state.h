@@ -1,9 +1,10 @@
 /* run_state.h -- the state of a run: the fold of its events.
  *
- * One function, run_state_apply, takes an event and moves the state on.  A live
- * run applies each event as it writes it; resume, status and report apply the
- * journal's.  So what is shown is always what the journal says, and the
- * scheduler inside is the very one that took the decisions.
+ * One function takes an event and moves the state on: run_state_apply in its JSON form,
+ * run_state_take as the struct that was read from it.  A live run applies each event as
+ * it writes it; resume, status and report apply the journal's.  So what is shown is
+ * always what the journal says, and the scheduler inside is the very one that took the
+ * decisions.
  *
  * Events (members beside seq, time, prev; see core/store/journal.h):
  *	run.started      {actor, format, run, plan, runbook, from, to, mode, only, jobs,
@@ -29,9 +30,7 @@
 #ifndef CORE_ENGINE_RUN_STATE_H
 #define CORE_ENGINE_RUN_STATE_H
 
-#include "core/base/json.h"
-#include "core/engine/sched.h"
-#include "core/plan/graph.h"
+#include "core/engine/run_event.h"
 
 #define JOURNAL_FORMAT 1
 
@@ -79,10 +78,14 @@ void run_state_free(struct run_state *state);
  * says how); E_NOMEM. */
 int run_state_apply(struct run_state *state, const json_t *event, int64_t time_ms,
 		    struct error *err);
+int run_state_take(struct run_state *state, const struct run_event *event, int64_t time_ms,
+		   struct error *err);
 
 /* Whether an operator's word (an event operator.*) applies now.  E_REFUSED: err says
  * in the step's own terms why not; E_NOTFOUND: no such step. */
 int run_state_allows(const struct run_state *state, const json_t *word, struct error *err);
+int run_state_permits(const struct run_state *state, const struct run_event *word,
+		      struct error *err);
 
 /* For graph_step_params; ctx is the run_state. */
 const char *run_state_output(void *ctx, uint32_t step, const char *name);
