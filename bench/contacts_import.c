@@ -1,6 +1,6 @@
 /* contacts.import's apply alone, in one process, for a comparison with xcap_limit.
  *
- *	contacts_import ROOT VAULT CONNECTIONS [probe|verify] */
+ *	contacts_import ROOT VAULT CONNECTIONS [probe] */
 #define _GNU_SOURCE
 #include "sdk/testkit/fakehost.h"
 
@@ -34,11 +34,11 @@ main(int argc, char **argv)
 		if (!strcmp(plugin->actions[i].name, "import"))
 			fh = fakehost_new(&plugin->actions[i]);
 	if (argc < 4 || !fh) {
-		fprintf(stderr, "usage: contacts_import ROOT VAULT CONNECTIONS [probe|verify]\n");
+		fprintf(stderr, "usage: contacts_import ROOT VAULT CONNECTIONS [probe]\n");
 		return 2;
 	}
 	if (argc > 4)
-		phase = strcmp(argv[4], "probe") ? FAKEHOST_VERIFY : FAKEHOST_PROBE;
+		phase = FAKEHOST_PROBE;
 	fakehost_param(fh, "server", argv[1]);
 	fakehost_param(fh, "vault", argv[2]);
 	fakehost_param(fh, "connections", argv[3]);

@@ -61,8 +61,9 @@ typedef int document_each(void *arg, const struct document *d, struct fault *f);
 int set_each(const struct vault_set *set, document_each *each, void *arg, struct fault *f);
 
 struct compare {
-	/* Set by the caller: every step-th of those before end is read from the server. */
-	uint64_t step, end;
+	/* Set by the caller: which are read from the server. */
+	uint64_t whole;                /* all before it, */
+	uint64_t step, end;            /* and of the others before end one in step */
 	bool tell;                     /* host->change for each that differs */
 	/* The answer. */
 	uint64_t looked, same, absent; /* the rest of looked differs */
@@ -72,7 +73,7 @@ struct compare {
 	struct xcap *xcap;
 };
 
-/* Every so many-th of total gives at least want documents, or all. */
+/* One in so many of total gives about want documents; 1: all, also when want is 0. */
 uint64_t sample_step(uint64_t total, uint64_t want);
 int compare_begin(struct compare *cmp, struct call *c);
 document_each compare_each;

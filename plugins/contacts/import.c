@@ -15,6 +15,43 @@
 #define HOPELESS 100
 #define RESUME_SAMPLE 50
 
+/* --- what apply leaves to the probe after it --------------------------------------- */
+
+/* Lists that the server took in this attempt, each with an answer of 2xx. */
+struct confirmed {
+	const struct resite_op *op; /* whose apply it was; NULL: none was done whole */
+	char id[96];                /* of the source */
+	uint64_t from, end;         /* documents from <= index < end */
+};
+
+/* An attempt is a process of its own, so what is remembered here ends with it: another attempt
+ * does not know what happened at the server between the two, and finds nothing. */
+static struct confirmed *
+confirmed_here(void)
+{
+	static struct confirmed confirmed;
+
+	return &confirmed;
+}
+
+static void
+remember_confirmed(const struct resite_op *op, const char *id, uint64_t from, uint64_t end)
+{
+	struct confirmed *mine = confirmed_here();
+
+	*mine = (struct confirmed){.op = op, .from = from, .end = end};
+	snprintf(mine->id, sizeof mine->id, "%s", id);
+}
+
+/* NULL: nothing is known of this source from this attempt's own apply. */
+static const struct confirmed *
+recall_confirmed(const struct resite_op *op, const char *id)
+{
+	const struct confirmed *mine = confirmed_here();
+
+	return mine->op == op && !strcmp(mine->id, id) ? mine : NULL;
+}
+
 /* --- check --------------------------------------------------------------------- */
 
 int
@@ -23,6 +60,7 @@ import_check(struct resite_op *op, const struct resite_host *host)
 	static const char *const of_vault[] = {"vault", "set", "from_site"};
 	bool file = host->param_count(op, "dbimpexp") > 0;
 
+	*confirmed_here() = (struct confirmed){0}; /* where one process makes several attempts */
 	for (size_t i = 0; file && i < sizeof of_vault / sizeof *of_vault; i++)
 		if (host->param_count(op, of_vault[i]) > 0)
 			return resite_fail(op, host, RESITE_ERR_INVALID, of_vault[i],
@@ -66,51 +104,93 @@ compare(struct source *s, struct compare *cmp)
 	return rc == RESITE_OK ? compare_end(cmp, source_each(s, compare_each, cmp)) : rc;
 }
 
-/* A sample first: before an import nothing is there, and reading every user would cost a third of
- * the import.  Only when the whole sample is as it should be are all read, to be sure. */
-static int
-look(struct source *s, struct compare *cmp)
+/* What to read first: a sample.  Before an import nothing is there, and reading every user would
+ * cost a third of the import.  After it, in the same attempt, the server has answered for each
+ * list that this attempt sent: all others are read, and of those a sample. */
+static struct compare
+first_look(const struct source *s, const struct confirmed *mine)
 {
-	uint64_t want = (uint64_t)call_i64(s->call, "probe_sample");
+	uint64_t whole = mine ? mine->from : 0;
+	uint64_t want = (uint64_t)call_i64(s->call, mine ? "read_back" : "probe_sample");
+	struct compare cmp = {.whole = whole, .end = s->total,
+			      .step = sample_step(s->total - whole, want)};
 
-	*cmp = (struct compare){.step = sample_step(s->total, want), .end = s->total};
-	cmp->tell = cmp->step == 1;
+	cmp.tell = cmp.step == 1;
+	return cmp;
+}
+
+/* A sample is enough to say that nothing was imported yet, or that what the server confirmed is
+ * there.  If it says anything else, all lists are read, so that the counts are true. */
+static int
+look(struct source *s, const struct confirmed *mine, struct compare *cmp)
+{
+	bool all_same;
+
+	*cmp = first_look(s, mine);
 	if (compare(s, cmp) < 0)
 		return s->call->f.rc;
-	if (cmp->step == 1 || cmp->same < cmp->looked)
+	all_same = cmp->same == cmp->looked;
+	if (cmp->step == 1 || all_same == (mine != NULL))
 		return RESITE_OK;
 	*cmp = (struct compare){.step = 1, .end = s->total, .tell = true};
 	return compare(s, cmp);
 }
 
 static int
-tell_state(const struct source *s, const struct compare *cmp)
+tell_state(const struct source *s, const struct confirmed *mine, const struct compare *cmp)
 {
 	struct call *c = s->call;
-	uint64_t changes = cmp->step == 1 ? cmp->looked - cmp->same : s->total;
+	uint64_t changes = cmp->step == 1 || mine ? cmp->looked - cmp->same : s->total;
 	char now[600];
 
-	snprintf(now, sizeof now, "%" PRIu64 " of %" PRIu64 " lists looked at are as in the source%s%s%s",
-		 cmp->same, cmp->looked, cmp->first[0] ? "; " : "", cmp->first,
-		 cmp->step == 1 ? "" : "; a sample, so all count as changes");
+	if (mine && changes == 0)
+		snprintf(now, sizeof now, "%" PRIu64 " of %" PRIu64
+			 " lists confirmed by the server, %" PRIu64 " read back",
+			 mine->end - mine->from, s->total, cmp->looked);
+	else
+		snprintf(now, sizeof now,
+			 "%" PRIu64 " of %" PRIu64 " lists looked at are as in the source%s%s%s",
+			 cmp->same, cmp->looked, cmp->first[0] ? "; " : "", cmp->first,
+			 changes == cmp->looked - cmp->same
+				 ? "" : "; a sample, so all count as changes");
 	return c->host->state(c->op, now, s->id, changes, s->total);
+}
+
+/* The server answered for each list and has another one now: the world has changed, or it lies. */
+static int
+judge_confirmed(struct call *c, const struct confirmed *mine, const struct compare *cmp)
+{
+	if (!mine || cmp->same == cmp->looked)
+		return RESITE_OK;
+	fault_set(&c->f, RESITE_ERR_CONFLICT,
+		  "the server confirmed %" PRIu64 " lists, but %" PRIu64 " of %" PRIu64
+		  " are not as imported: %s", mine->end - mine->from, cmp->looked - cmp->same,
+		  cmp->looked, cmp->first);
+	return call_failed(c, NULL);
 }
 
 int
 import_probe(struct resite_op *op, const struct resite_host *host)
 {
 	struct call c = {.op = op, .host = host};
+	const struct confirmed *mine = NULL;
 	struct source s;
 	struct compare cmp;
 	int rc = source_open(&s, &c);
 
-	if (rc == RESITE_OK)
+	if (rc == RESITE_OK) {
+		mine = recall_confirmed(op, s.id);
 		rc = source_count(&s);
+	}
+	if (mine && mine->end != s.total)
+		mine = NULL; /* users_file names others by now */
 	if (rc == RESITE_OK)
-		rc = look(&s, &cmp);
+		rc = look(&s, mine, &cmp);
 	if (rc == RESITE_OK) {
 		tell_loss(&s, &cmp);
-		rc = tell_state(&s, &cmp);
+		rc = tell_state(&s, mine, &cmp);
+		if (rc == RESITE_OK)
+			rc = judge_confirmed(&c, mine, &cmp);
 	} else {
 		call_failed(&c, NULL);
 	}
@@ -328,6 +408,7 @@ import_apply(struct resite_op *op, const struct resite_host *host)
 	struct import im = {.call = {.op = op, .host = host}};
 	int rc = source_open(&im.source, &im.call);
 
+	*confirmed_here() = (struct confirmed){0};
 	memcpy(im.id, im.source.id, sizeof im.id);
 	if (rc == RESITE_OK)
 		rc = read_checkpoint(&im);
@@ -337,33 +418,10 @@ import_apply(struct resite_op *op, const struct resite_host *host)
 		rc = send_all(&im);
 	if (rc == RESITE_OK)
 		rc = conclude(&im);
+	if (rc == RESITE_OK)
+		remember_confirmed(op, im.id, im.first, im.next);
 	rc = rc < 0 ? call_failed(&im.call, NULL) : tell_outputs(&im);
 	source_release(&im.source);
 	free(im.redo);
 	return rc;
-}
-
-/* --- verify -------------------------------------------------------------------- */
-
-int
-import_verify(struct resite_op *op, const struct resite_host *host)
-{
-	struct call c = {.op = op, .host = host};
-	struct compare cmp = {0};
-	struct source s;
-	int rc = source_open(&s, &c);
-
-	if (rc == RESITE_OK)
-		rc = source_count(&s);
-	if (rc == RESITE_OK) {
-		cmp.step = sample_step(s.total, (uint64_t)call_i64(&c, "verify_sample"));
-		cmp.end = s.total;
-		rc = compare(&s, &cmp);
-	}
-	if (rc == RESITE_OK && cmp.same < cmp.looked)
-		rc = fault_set(&c.f, RESITE_ERR_CONFLICT,
-			       "%" PRIu64 " of %" PRIu64 " lists looked at are not as imported: %s",
-			       cmp.looked - cmp.same, cmp.looked, cmp.first);
-	source_release(&s);
-	return rc < 0 ? call_failed(&c, NULL) : rc;
 }

@@ -7,6 +7,5 @@
 int import_check(struct resite_op *op, const struct resite_host *host);
 int import_probe(struct resite_op *op, const struct resite_host *host);
 int import_apply(struct resite_op *op, const struct resite_host *host);
-int import_verify(struct resite_op *op, const struct resite_host *host);
 
 #endif

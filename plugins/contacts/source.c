@@ -198,12 +198,23 @@ walk_export(struct walk *w)
 	return rc;
 }
 
+static bool
+is_whole_set(const struct source *s)
+{
+	return s->set && s->only.n == 0;
+}
+
 int
 source_each(struct source *s, document_each *each, void *arg)
 {
 	struct walk w = {.source = s, .each = each, .arg = arg};
+	int rc = s->set ? set_each(s->set, pass_on, &w, &s->call->f) : walk_export(&w);
 
-	return s->set ? set_each(s->set, pass_on, &w, &s->call->f) : walk_export(&w);
+	if (rc == RESITE_OK && is_whole_set(s) && w.n != s->total)
+		rc = fault_set(&s->call->f, RESITE_ERR_REFUSED,
+			       "set %s has %" PRIu64 " lists, its manifest says %" PRIu64,
+			       vault_set_name(s->set), w.n, s->total);
+	return rc;
 }
 
 int
@@ -214,6 +225,8 @@ source_count(struct source *s)
 	uint8_t digest[SHA256_DIGEST_SIZE];
 	int rc;
 
+	if (is_whole_set(s))
+		return RESITE_OK;
 	sha256_init(&hash);
 	rc = s->set ? set_each(s->set, pass_on, &w, &s->call->f) : walk_export(&w);
 	if (rc < 0)

@@ -18,10 +18,10 @@ struct source {
  * 0, or < 0 with call->f filled; source_release in both cases. */
 int source_open(struct source *s, struct call *c);
 void source_release(struct source *s);
-/* Reads the whole source, so that what is malformed is found before anything is imported; sets
- * total and, for an export, a digest of it as the id. */
+/* Sets total and, for an export, a digest of it as the id.  An export is read whole for that, so
+ * what is malformed is found; a set's manifest knows, and its digests are proven. */
 int source_count(struct source *s);
-/* Hands out all documents in order. */
+/* Hands out all documents in order; a set whose manifest counted others is refused at the end. */
 int source_each(struct source *s, document_each *each, void *arg);
 /* "set 2026... of site primary", or the file. */
 void source_name(const struct source *s, char out[200]);

@@ -149,6 +149,18 @@ empty(const struct kamailio_rig *rig)
 	ck_assert_int_eq(system(cmd), 0);
 }
 
+/* Behind the importer's back: these users have another list. */
+static void
+alter(const struct kamailio_rig *rig, const char *where)
+{
+	char cmd[300];
+
+	snprintf(cmd, sizeof cmd, "sqlite3 -cmd '.timeout 5000' %s/x.db \"update xcap set "
+		 "doc='<resource-lists xmlns=\\\"" LISTS_NAMESPACE "\\\"/>' where %s\"", rig->dir,
+		 where);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
 static void
 seed_a(int n)
 {
@@ -336,7 +348,7 @@ START_TEST(an_import_that_was_stopped_goes_on_where_it_was)
 {
 	struct fakehost *fh = importer(b.root);
 	const char *data = NULL;
-	uint64_t total;
+	uint64_t total, confirmed, back;
 
 	empty(&b);
 	write_lync(lync_file, 2500, "r");
@@ -347,8 +359,19 @@ START_TEST(an_import_that_was_stopped_goes_on_where_it_was)
 	ck_assert_uint_gt(fakehost_progress(fh, &total), 8);
 	call(fh, FAKEHOST_APPLY);
 	ck_assert_msg(strstr(fakehost_logs(fh), ": going on from there"), "%s", fakehost_logs(fh));
+	fakehost_param_clear(fh, "read_back");
+	fakehost_param(fh, "read_back", "10");
 	call(fh, FAKEHOST_PROBE);
 	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	/* What the attempt before sent was not confirmed to this one: all of it is read. */
+	ck_assert_int_eq(sscanf(fakehost_state(fh)->now,
+				"%" SCNu64 " of 2500 lists confirmed by the server, %" SCNu64
+				" read back", &confirmed, &back), 2);
+	ck_assert_uint_le(confirmed, 1500);
+	ck_assert_uint_ge(back, 2500 - confirmed + 10);
+	ck_assert_uint_le(back, 2500 - confirmed + 13);
+	alter(&b, "username='u00777'");
+	fails(fh, FAKEHOST_PROBE, RESITE_ERR_CONFLICT, "1 of 2500 are not as imported");
 	fakehost_free(fh);
 }
 END_TEST
@@ -366,6 +389,91 @@ START_TEST(a_checkpoint_is_not_believed_when_the_server_lost_the_lists)
 	ck_assert_msg(strstr(fakehost_logs(fh), "beginning again"), "%s", fakehost_logs(fh));
 	call(fh, FAKEHOST_PROBE);
 	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	fakehost_free(fh);
+}
+END_TEST
+
+/* --- what is read after an import ---------------------------------------------------- */
+
+/* An importer that has imported 600 lists in this attempt. */
+static struct fakehost *
+imported_600(const char *read_back)
+{
+	struct fakehost *fh = importer(b.root);
+
+	write_lync(lync_file, 600, "t");
+	fakehost_param(fh, "dbimpexp", lync_file);
+	fakehost_param_clear(fh, "read_back");
+	fakehost_param(fh, "read_back", read_back);
+	call(fh, FAKEHOST_CHECK);
+	call(fh, FAKEHOST_APPLY);
+	return fh;
+}
+
+static void
+says(const struct fakehost *fh, uint64_t changes, const char *now)
+{
+	const struct fakehost_state *state = fakehost_state(fh);
+
+	ck_assert_uint_eq(state->changes, changes);
+	ck_assert_msg(strstr(state->now, now), "'%s' does not say '%s'", state->now, now);
+}
+
+START_TEST(lists_that_the_server_confirmed_are_sampled_by_this_attempt_alone)
+{
+	struct fakehost *fh = imported_600("1"), *later = importer(b.root);
+
+	/* The first, the last, and one between them that is not this one. */
+	alter(&b, "username='u00100'");
+	call(fh, FAKEHOST_PROBE);
+	says(fh, 0, "600 of 600 lists confirmed by the server, 3 read back");
+	/* It begins with the same sample, but does not believe it. */
+	fakehost_param(later, "dbimpexp", lync_file);
+	fakehost_param_clear(later, "probe_sample");
+	fakehost_param(later, "probe_sample", "1");
+	call(later, FAKEHOST_CHECK);
+	call(later, FAKEHOST_PROBE);
+	says(later, 1, "599 of 600 lists looked at are as in the source; "
+	     "sip:u00100@contoso.example has another list");
+	fakehost_free(later);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(read_back_0_reads_every_list)
+{
+	struct fakehost *fh = imported_600("0");
+
+	call(fh, FAKEHOST_PROBE);
+	says(fh, 0, "600 of 600 lists confirmed by the server, 600 read back");
+	alter(&b, "username='u00100'");
+	fails(fh, FAKEHOST_PROBE, RESITE_ERR_CONFLICT,
+	      "the server confirmed 600 lists, but 1 of 600 are not as imported: sip:u00100@");
+	says(fh, 1, "599 of 600 lists looked at");
+	fakehost_free(fh);
+}
+END_TEST
+
+/* Which lists are altered, and how many those are. */
+static const struct {
+	const char *where;
+	uint64_t n;
+} altered[] = {
+	{"username='u00000'", 1},
+	{"username='u00599'", 1},
+	{"cast(substr(username,2) as integer) % 8 = 3", 75}, /* as of one connection */
+	{"cast(substr(username,2) as integer) between 300 and 399", 100}, /* as of one shard */
+};
+
+START_TEST(one_wrong_list_in_the_sample_and_all_are_counted)
+{
+	struct fakehost *fh = imported_600("60");
+	char text[64];
+
+	alter(&b, altered[_i].where);
+	snprintf(text, sizeof text, "but %" PRIu64 " of 600 are not as imported", altered[_i].n);
+	fails(fh, FAKEHOST_PROBE, RESITE_ERR_CONFLICT, text);
+	says(fh, altered[_i].n, " of 600 lists looked at are as in the source; ");
 	fakehost_free(fh);
 }
 END_TEST
@@ -651,6 +759,10 @@ cases(void)
 	tcase_add_test(tc, a_set_that_shrank_is_told);
 	tcase_add_test(tc, an_import_that_was_stopped_goes_on_where_it_was);
 	tcase_add_test(tc, a_checkpoint_is_not_believed_when_the_server_lost_the_lists);
+	tcase_add_test(tc, lists_that_the_server_confirmed_are_sampled_by_this_attempt_alone);
+	tcase_add_test(tc, read_back_0_reads_every_list);
+	tcase_add_loop_test(tc, one_wrong_list_in_the_sample_and_all_are_counted, 0,
+			    sizeof altered / sizeof *altered);
 	tcase_add_test(tc, an_altered_set_is_refused_before_anything_is_imported);
 	tcase_add_test(tc, a_set_of_another_site_or_too_old_is_refused);
 	tcase_add_test(tc, a_plan_that_contradicts_itself_is_invalid);
