@@ -125,3 +125,97 @@ json_parse(const char *text, size_t len, struct error *err)
 		error_set(err, E_INVALID, "byte %d: %s", why.position, why.text);
 	return NULL;
 }
+
+/* --- passing over ------------------------------------------------------------ */
+
+/* Below this, a tree is as cheap as looking for what could be left out. */
+#define SMALL_BYTES 2048
+
+/* Behind the string that begins at p; NULL when it does not end. */
+static const char *
+skip_string(const char *p, const char *end)
+{
+	for (p++; p < end && *p != '"'; p++)
+		if (*p == '\\')
+			p++;
+	return p < end ? p + 1 : NULL;
+}
+
+/* Behind the array or object that begins at p; NULL when it does not end. */
+static const char *
+skip_nested(const char *p, const char *end)
+{
+	unsigned depth = 0;
+
+	while (p && p < end) {
+		switch (*p) {
+		case '"':
+			p = skip_string(p, end);
+			continue;
+		case '[':
+		case '{':
+			depth++;
+			break;
+		case ']':
+		case '}':
+			if (--depth == 0)
+				return p + 1;
+			break;
+		}
+		p++;
+	}
+	return NULL;
+}
+
+/* Finds the array or object that is the member key of the object in text, as json_write
+ * would have written it: no space between the tokens. */
+static bool
+find_member(const char *text, const char *end, const char *key, const char **ret_from,
+	    const char **ret_to)
+{
+	size_t key_len = strlen(key);
+	const char *p = text + 1;
+
+	while (p && p < end && *p == '"') {
+		const char *name = p + 1;
+		bool wanted;
+
+		p = skip_string(p, end);
+		if (!p || end - p < 2 || *p != ':')
+			return false;
+		wanted = (size_t)(p - name) == key_len + 1 && !memcmp(name, key, key_len);
+		*ret_from = ++p;
+		if (*p == '"')
+			p = skip_string(p, end);
+		else if (*p == '[' || *p == '{')
+			p = skip_nested(p, end);
+		else
+			while (p < end && *p != ',' && *p != '}')
+				p++;
+		*ret_to = p;
+		if (wanted)
+			return p && (**ret_from == '[' || **ret_from == '{');
+		if (p && p < end && *p == ',')
+			p++;
+	}
+	return false;
+}
+
+json_t *
+json_parse_without(const char *text, size_t len, const char *key, struct error *err)
+{
+	struct strbuf rest = STRBUF_INIT;
+	const char *from, *to;
+	json_t *v;
+
+	if (len < SMALL_BYTES || *text != '{' || !find_member(text, text + len, key, &from, &to))
+		return json_parse(text, len, err);
+	strbuf_add(&rest, text, (size_t)(from - text));
+	strbuf_addstr(&rest, "null");
+	strbuf_add(&rest, to, len - (size_t)(to - text));
+	v = rest.failed ? NULL : json_parse(rest.buf, rest.len, err);
+	if (rest.failed)
+		error_set(err, E_NOMEM, "out of memory");
+	strbuf_release(&rest);
+	return v;
+}

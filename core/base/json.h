@@ -38,4 +38,9 @@ json_t *json_string_lossy(const char *s);
  * err.  New reference. */
 json_t *json_parse(const char *text, size_t len, struct error *err);
 
+/* The same for an object of which nobody wants the member key: in a large text its value
+ * is passed over without being looked at, and is null in the result.  What cannot be
+ * passed over, or is small, is parsed as it is. */
+json_t *json_parse_without(const char *text, size_t len, const char *key, struct error *err);
+
 #endif

@@ -15,6 +15,7 @@ struct options {
 	size_t n_only;
 	char *only_text;                         /* what only points into; owned */
 	const char *reason;                      /* --reason */
+	const char *expect_head;                 /* --expect-head */
 	uint32_t jobs;                           /* --jobs; 0: default */
 	int verbose;                             /* --verbose minus --quiet */
 	bool json, wait, all;                    /* --json --wait --all */
@@ -34,6 +35,7 @@ int cmd_preview(const struct command *command, const struct options *options);
 int cmd_run(const struct command *command, const struct options *options);
 int cmd_resume(const struct command *command, const struct options *options);
 int cmd_status(const struct command *command, const struct options *options);
+int cmd_verify(const struct command *command, const struct options *options);
 int cmd_history(const struct command *command, const struct options *options);
 int cmd_graph(const struct command *command, const struct options *options);
 int cmd_plugins(const struct command *command, const struct options *options);

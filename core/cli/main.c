@@ -13,6 +13,7 @@ static const struct command commands[] = {
 	{"run", "PLAN RUNBOOK", "carry a runbook out", 2, 2, cmd_run},
 	{"resume", "[RUN]", "go on with a run that was interrupted or paused", 0, 1, cmd_resume},
 	{"status", "[RUN]", "show a run (default: the last)", 0, 1, cmd_status},
+	{"verify", "[RUN]", "check every event of a journal: what can be trusted", 0, 1, cmd_verify},
 	{"history", "", "list all runs", 0, 0, cmd_history},
 	{"graph", "PLAN RUNBOOK", "print a runbook as DOT", 2, 2, cmd_graph},
 	{"plugins", "list | show NAME", "list the plugins, or describe one", 1, 2, cmd_plugins},
@@ -30,12 +31,13 @@ static const char options_help[] =
 	"  --mode MODE            disaster, planned or rehearsal (default: planned)\n"
 	"  --only WORKLOAD,...    only these workloads and what they depend on\n"
 	"  --reason TEXT          why, for the journal (operator commands need it)\n"
+	"  --expect-head HEAD     verify: the journal must have the event of which this is the head\n"
 	"  --wait                 run, resume: when paused, wait for a person's word\n"
 	"  --jobs N               steps under way at once (default 32)\n"
 	"  --state DIR            where journals are ($RESITE_STATE)\n"
 	"  --plugins DIR          where plugins are, more than once ($RESITE_PLUGINS)\n"
 	"  --json                 machine-readable output\n"
-	"  --all                  status: every step of a long run\n"
+	"  --all                  status, verify: every step of a long run\n"
 	"  -v, -q                 more, or less, on the screen\n"
 	"\nExit status: 0 done, 1 failed or refused, 2 usage or an invalid plan,\n"
 	"3 paused: a person is wanted, 4 another resite has the run.\n";

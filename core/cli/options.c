@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { OPT_STATE = 256, OPT_PLUGINS, OPT_FROM, OPT_TO, OPT_MODE, OPT_ONLY, OPT_REASON, OPT_JOBS,
-       OPT_JSON, OPT_WAIT, OPT_ALL };
+       OPT_EXPECT_HEAD, OPT_JSON, OPT_WAIT, OPT_ALL };
 
 static const struct option long_options[] = {
 	{"state", required_argument, NULL, OPT_STATE},
@@ -17,6 +17,7 @@ static const struct option long_options[] = {
 	{"mode", required_argument, NULL, OPT_MODE},
 	{"only", required_argument, NULL, OPT_ONLY},
 	{"reason", required_argument, NULL, OPT_REASON},
+	{"expect-head", required_argument, NULL, OPT_EXPECT_HEAD},
 	{"jobs", required_argument, NULL, OPT_JOBS},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"wait", no_argument, NULL, OPT_WAIT},
@@ -90,6 +91,7 @@ set_option(struct options *o, int opt, const char *value)
 	case OPT_MODE: o->mode = value; break;
 	case OPT_ONLY: return set_only(o, value);
 	case OPT_REASON: o->reason = value; break;
+	case OPT_EXPECT_HEAD: o->expect_head = value; break;
 	case OPT_JOBS: return set_jobs(o, value);
 	case OPT_JSON: o->json = true; break;
 	case OPT_WAIT: o->wait = true; break;

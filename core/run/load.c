@@ -224,11 +224,10 @@ start_fold(struct loading *ld, const json_t *first, struct error *err)
 	int rc;
 
 	if (strcmp(json_str_or(first, "kind", ""), "run.started"))
-		return error_set(err, E_CORRUPT, "run %s: the first event is no run.started",
-				 l->run);
+		return error_set(err, E_CORRUPT, "is no run.started, with which a run begins");
 	if (json_int_or(first, "format", 0) > JOURNAL_FORMAT)
-		return error_set(err, E_CORRUPT, "run %s was written by a newer resite (journal "
-				 "format %" PRId64 ", this one knows %d)", l->run,
+		return error_set(err, E_CORRUPT, "was written by a newer resite (journal format %"
+				 PRId64 ", this one knows %d): use that one",
 				 json_int_or(first, "format", 0), JOURNAL_FORMAT);
 	rc = plan_text_from_json(json_object_get(first, "text"), &l->text, err);
 	if (rc == 0)
@@ -249,11 +248,24 @@ fold_event(void *ctx, int64_t seq, const json_t *event, struct error *err)
 	int64_t time_ms = clock_parse_utc(json_str_or(event, "time", ""));
 	int rc = seq == 1 ? start_fold(ld, event, err) : 0;
 
+	return rc < 0 ? rc : run_state_apply(ld->l->state, event, time_ms, err);
+}
+
+static int
+read_run(struct loaded *l, const struct settings *settings, struct store *store, const char *run,
+	 struct loading *ld, const char *without, struct error *err)
+{
+	struct journal_read how = {.without = without, .fn = fold_event, .ctx = ld};
+	int rc = open_schemas(l, settings, err);
+
 	if (rc < 0)
 		return rc;
-	rc = run_state_apply(ld->l->state, event, time_ms, err);
-	if (rc < 0)
-		error_prefix(err, "run %s, event %" PRId64, ld->l->run, seq);
+	l->run = strdup(run);
+	if (!l->run)
+		return error_set(err, E_NOMEM, "out of memory");
+	rc = journal_read(store, run, &how, &l->end, err);
+	if (rc == 0 && !l->state)
+		rc = error_set(err, E_CORRUPT, "run %s has no events", run);
 	return rc;
 }
 
@@ -262,17 +274,24 @@ load_run(struct loaded *l, const struct settings *settings, struct store *store,
 	 bool with_secrets, struct error *err)
 {
 	struct loading ld = {.l = l, .with_secrets = with_secrets};
-	int rc = open_schemas(l, settings, err);
+	struct error why = {0};
+	/* The fold counts undo records and does not look into them. */
+	int rc = read_run(l, settings, store, run, &ld, "records", &why);
 
-	if (rc < 0)
-		return rc;
-	l->run = strdup(run);
-	if (!l->run)
-		return error_set(err, E_NOMEM, "out of memory");
-	rc = journal_read(store, run, fold_event, &ld, &l->end, err);
-	if (rc == 0 && !l->state)
-		rc = error_set(err, E_CORRUPT, "run %s has no events", run);
-	return rc;
+	/* What is not as it was written is never mended here, and nobody acts on it. */
+	if (rc == E_CORRUPT)
+		return error_set(err, rc, "%s; what can still be trusted: resite verify %s",
+				 why.text, run);
+	return rc < 0 ? error_set(err, rc, "%s", why.text) : 0;
+}
+
+int
+load_good_part(struct loaded *l, const struct settings *settings, struct store *store,
+	       const char *run, struct error *err)
+{
+	struct loading ld = {.l = l};
+
+	return read_run(l, settings, store, run, &ld, NULL, err);
 }
 
 void

@@ -40,6 +40,12 @@ int check_plan(const struct settings *settings, const char *path, const struct b
 int load_run(struct loaded *l, const struct settings *settings, struct store *store,
 	     const char *run, bool with_secrets, struct error *err);
 
+/* The same for a journal that may be damaged: every event is read to its last byte.
+ * E_CORRUPT: l->end has the first bad event, and l->state (NULL when it is the first
+ * one) is the fold of those before it. */
+int load_good_part(struct loaded *l, const struct settings *settings, struct store *store,
+		   const char *run, struct error *err);
+
 void loaded_release(struct loaded *l);
 
 /* The run that a person means: a full id, a unique beginning of one, or NULL or

@@ -5,6 +5,8 @@
 
 #include <nettle/base16.h>
 #include <nettle/sha2.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,64 +171,206 @@ journal_last_seq(const struct journal *j)
 	return j->last_seq;
 }
 
+/* --- reading ------------------------------------------------------------- */
+
+/* An event read, and not yet given to anybody: the next one must vouch for it. */
+struct pending {
+	int64_t seq;                  /* 0: none */
+	json_t *event;                /* owned */
+	char hash[JOURNAL_HASH_MAX];  /* of its text */
+	char kind[JOURNAL_KIND_MAX];
+};
+
 struct reading {
 	const char *run;
-	journal_event_fn *fn;
-	void *ctx;
-	struct journal_end end;
+	const struct journal_read *how;
+	struct pending last;
+	struct pending stranger;      /* its prev is not the hash of last: one of them was changed */
+	struct journal_end end;       /* up to the last event given */
 	struct error *err;
 };
 
-static int
-check_link(struct reading *r, int64_t seq, const json_t *event)
+static void
+drop(struct pending *p)
 {
-	const char *prev = json_str_or(event, "prev", "");
+	json_decref(p->event);
+	*p = (struct pending){0};
+}
 
-	if (seq != r->end.last_seq + 1)
-		return error_set(r->err, E_CORRUPT, "run %s: event %" PRId64 " is missing",
-				 r->run, r->end.last_seq + 1);
-	if (json_int_or(event, "seq", 0) != seq)
-		return error_set(r->err, E_CORRUPT, "run %s: event %" PRId64 " says that it is "
-				 "number %" PRId64, r->run, seq, json_int_or(event, "seq", 0));
-	if (strcmp(prev, r->end.last_hash))
-		return error_set(r->err, E_CORRUPT, "run %s: the chain is broken between events %"
-				 PRId64 " and %" PRId64 ": one of them was changed", r->run,
-				 seq - 1, seq);
+/* The first bad event is found: nothing after it is read. */
+static int PRINTF_LIKE(4, 5)
+bad(struct reading *r, int64_t seq, const char *kind, const char *fmt, ...)
+{
+	va_list ap;
+
+	r->end.bad_seq = seq;
+	snprintf(r->end.bad_kind, sizeof(r->end.bad_kind), "%s", kind);
+	va_start(ap, fmt);
+	vsnprintf(r->end.bad_why, sizeof(r->end.bad_why), fmt, ap);
+	va_end(ap);
+	return error_set(r->err, E_CORRUPT, "run %s: event %" PRId64 "%s%s%s: %s", r->run, seq,
+			 *kind ? " (" : "", kind, *kind ? ")" : "", r->end.bad_why);
+}
+
+static int
+give(struct reading *r, struct pending *p)
+{
+	struct error why = {0};
+	int rc = r->how->fn(r->how->ctx, p->seq, p->event, &why);
+
+	if (rc == E_CORRUPT)
+		return bad(r, p->seq, p->kind, "%s", why.text);
+	if (rc < 0)
+		return error_set(r->err, rc, "%s", why.text);
+	r->end.last_seq = p->seq;
+	memcpy(r->end.last_hash, p->hash, sizeof(p->hash));
+	drop(p);
 	return 0;
+}
+
+static int
+give_last(struct reading *r)
+{
+	return r->last.seq ? give(r, &r->last) : 0;
+}
+
+static const char *
+last_hash(const struct reading *r)
+{
+	return r->last.seq ? r->last.hash : no_hash;
+}
+
+/* The chain is broken between last and stranger.  Who is vouched for by what comes after
+ * is as it was written; so it was the other one that was changed.  next: NULL at the end. */
+static int
+blame(struct reading *r, const struct pending *next)
+{
+	bool vouched = next && !strcmp(json_str_or(next->event, "prev", ""), r->stranger.hash);
+	int rc;
+
+	if (!r->last.seq)
+		return bad(r, r->stranger.seq, r->stranger.kind, "is not the beginning of a journal");
+	if (vouched)
+		return bad(r, r->last.seq, r->last.kind, "was changed after it was written: event "
+			   "%" PRId64 " has another hash of it", r->stranger.seq);
+	if (!next)
+		return bad(r, r->last.seq, r->last.kind, "this or event %" PRId64 " was changed "
+			   "after it was written: the second does not have the hash of the first",
+			   r->stranger.seq);
+	rc = give_last(r);
+	return rc < 0 ? rc : bad(r, r->stranger.seq, r->stranger.kind, "was changed after it was "
+				 "written: it fits neither the event before nor the one after it");
+}
+
+/* What is wrong with an event by itself; NULL: nothing. */
+static const char *
+misplaced(const struct pending *p, char why[ERROR_MAX])
+{
+	int64_t said = json_int_or(p->event, "seq", 0);
+
+	if (!p->event)
+		return why; /* parse_event has written it */
+	if (said != p->seq)
+		snprintf(why, ERROR_MAX, "is not in its place: it says that it is number %" PRId64,
+			 said);
+	else if (clock_parse_utc(json_str_or(p->event, "time", "")) < 0)
+		snprintf(why, ERROR_MAX, "has no time");
+	else
+		return NULL;
+	return why;
+}
+
+static int
+parse_event(struct reading *r, int64_t seq, const char *text, size_t len, struct pending *ret,
+	    char why[ERROR_MAX])
+{
+	struct error err = {0};
+
+	*ret = (struct pending){.seq = seq};
+	journal_hash(text, len, ret->hash);
+	ret->event = r->how->without ? json_parse_without(text, len, r->how->without, &err) :
+				       json_parse(text, len, &err);
+	if (!ret->event && err.code == E_NOMEM)
+		return error_set(r->err, E_NOMEM, "out of memory");
+	if (!ret->event)
+		snprintf(why, ERROR_MAX, "is no JSON: %.900s", err.text);
+	snprintf(ret->kind, sizeof(ret->kind), "%s", json_str_or(ret->event, "kind", ""));
+	return 0;
+}
+
+/* Takes the reference in p where it keeps it. */
+static int
+take_event(struct reading *r, struct pending *p, char why[ERROR_MAX])
+{
+	int64_t wanted = r->last.seq + 1;
+	int rc = 0;
+
+	if (r->stranger.seq)
+		return blame(r, p->event && p->seq == wanted + 1 ? p : NULL);
+	/* What is wrong with this one is told when all before it is known to be good. */
+	if (p->seq != wanted || misplaced(p, why)) {
+		rc = give_last(r);
+		return rc < 0 ? rc : p->seq != wanted ? bad(r, wanted, "", "is missing") :
+			bad(r, p->seq, p->kind, "%s", why);
+	}
+	if (strcmp(json_str_or(p->event, "prev", ""), last_hash(r))) {
+		r->stranger = *p;
+		p->event = NULL;
+		return 0;
+	}
+	rc = give_last(r);
+	if (rc == 0) {
+		r->last = *p;
+		p->event = NULL;
+	}
+	return rc;
 }
 
 static int
 read_event(void *ctx, int64_t seq, const char *text, size_t len)
 {
 	struct reading *r = ctx;
-	struct error why = {0};
-	json_t *event = json_parse(text, len, &why);
+	char why[ERROR_MAX];
+	struct pending p;
+	int rc = parse_event(r, seq, text, len, &p, why);
+
+	if (rc == 0)
+		rc = take_event(r, &p, why);
+	json_decref(p.event);
+	return rc;
+}
+
+/* The store has read so far and no further. */
+static int
+unreadable(struct reading *r)
+{
+	char why[ERROR_MAX];
 	int rc;
 
-	if (!event)
-		return error_set(r->err, E_CORRUPT, "run %s: event %" PRId64 " is no JSON: %s",
-				 r->run, seq, why.text);
-	rc = check_link(r, seq, event);
-	if (rc == 0)
-		rc = r->fn(r->ctx, seq, event, r->err);
-	json_decref(event);
-	if (rc < 0)
-		return rc;
-	r->end.last_seq = seq;
-	journal_hash(text, len, r->end.last_hash);
-	return 0;
+	if (r->stranger.seq)
+		return blame(r, NULL);
+	snprintf(why, sizeof(why), "%s", r->err->text);
+	rc = give_last(r);
+	return rc < 0 ? rc : bad(r, r->end.last_seq + 1, "", "cannot be read: %s", why);
 }
 
 int
-journal_read(struct store *store, const char *run, journal_event_fn *fn, void *ctx,
+journal_read(struct store *store, const char *run, const struct journal_read *how,
 	     struct journal_end *ret_end, struct error *err)
 {
-	struct reading r = {.run = run, .fn = fn, .ctx = ctx, .err = err};
+	struct error own;
+	struct reading r = {.run = run, .how = how, .err = err ? err : &own};
 	int rc;
 
 	memcpy(r.end.last_hash, no_hash, sizeof(no_hash));
-	rc = store_read(store, run, 1, read_event, &r, err);
-	if (rc == 0 && ret_end)
+	rc = store_read(store, run, 1, read_event, &r, r.err);
+	if (rc == 0)
+		rc = r.stranger.seq ? blame(&r, NULL) : give_last(&r);
+	else if (rc == E_CORRUPT && !r.end.bad_seq)
+		rc = unreadable(&r);
+	drop(&r.last);
+	drop(&r.stranger);
+	if (ret_end)
 		*ret_end = r.end;
 	return rc;
 }

@@ -48,14 +48,29 @@ int64_t journal_last_seq(const struct journal *journal);
 /* Called for each event in order; event is borrowed. */
 typedef int journal_event_fn(void *ctx, int64_t seq, const json_t *event, struct error *err);
 
+#define JOURNAL_KIND_MAX 48
+
+/* Where the part of a journal that can be trusted ends. */
 struct journal_end {
-	int64_t last_seq;                  /* of the last event read */
+	int64_t last_seq;                  /* of the last good event */
 	char last_hash[JOURNAL_HASH_MAX];  /* of its text */
+	int64_t bad_seq;                   /* of the first bad event; 0: there is none */
+	char bad_kind[JOURNAL_KIND_MAX];   /* what it says that it is; "" when that cannot be read */
+	char bad_why[ERROR_MAX];           /* what is wrong with it */
 };
 
-/* Reads a run and checks the chain as it goes.  E_CORRUPT names the first bad
- * event; the events before it have been given to fn. */
-int journal_read(struct store *store, const char *run, journal_event_fn *fn, void *ctx,
+struct journal_read {
+	const char *without;  /* this member of large events is not parsed: fn sees null in its
+			       * place.  Its bytes are under the hash.  NULL: everything is. */
+	journal_event_fn *fn;
+	void *ctx;
+};
+
+/* Reads a run and checks the chain as it goes: fn is given an event only when the one
+ * after it holds its hash (the last one has none after it).  E_CORRUPT: err names the
+ * first bad event, and fn has seen all before it.  E_CORRUPT from fn means that the event
+ * which it was given is bad.  ret_end (may be NULL) is written in every case. */
+int journal_read(struct store *store, const char *run, const struct journal_read *how,
 		 struct journal_end *ret_end, struct error *err);
 
 /* The hex SHA-256 of len bytes. */

@@ -202,7 +202,7 @@ sqlite_read(struct store *store, const char *run, int64_t from_seq, store_event_
 	struct sqlite_store *s = (struct sqlite_store *)store;
 	sqlite3_stmt *st;
 	int64_t no;
-	int step_rc, rc = 0;
+	int step_rc = SQLITE_DONE, rc = 0;
 
 	if (find_run(s, run, &no) < 0)
 		return db_error(s, err, "find the run");
@@ -212,10 +212,12 @@ sqlite_read(struct store *store, const char *run, int64_t from_seq, store_event_
 		return db_error(s, err, "read");
 	sqlite3_bind_int64(st, 1, event_id(no, from_seq));
 	sqlite3_bind_int64(st, 2, event_id(no + 1, 0));
-	while ((step_rc = sqlite3_step(st)) == SQLITE_ROW && rc >= 0)
+	while (rc >= 0 && (step_rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *text = (const char *)sqlite3_column_text(st, 1);
+
 		rc = fn(ctx, sqlite3_column_int64(st, 0) & ((INT64_C(1) << SEQ_BITS) - 1),
-			(const char *)sqlite3_column_text(st, 1),
-			(size_t)sqlite3_column_bytes(st, 1));
+			text ? text : "", (size_t)sqlite3_column_bytes(st, 1));
+	}
 	if (rc >= 0 && step_rc != SQLITE_DONE)
 		rc = db_error(s, err, "read");
 	sqlite3_finalize(st);

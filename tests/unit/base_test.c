@@ -81,6 +81,47 @@ START_TEST(garbage_is_an_error_with_its_place)
 }
 END_TEST
 
+/* Texts with a member that is passed over; pad stands for 4 KiB of records. */
+static const struct {
+	const char *before, *after;
+	bool kept; /* it cannot be passed over: it is parsed, or refused, as it is */
+} passed_over[] = {
+	{"{\"a\":1,\"records\":[[\"\\\"]\\\\\",{\"records\":2}],[\"", "\"]],\"b\":\"}\"}", false},
+	{"{\"records\":{\"x\":\"", "\"},\"a\":1,\"b\":\"}\"}", false},
+	{"{\"a\":1,\"b\":\"}\",\"records\":[\"", "\"]}", false},
+	{"{\"a\":1,\"b\":\"}\",\"records\":\"", "\"}", true},
+	{"{\"a\":1,\"b\":\"}\", \"records\":[\"", "\"]}", true},
+	{"{\"a\":1,\"b\":\"}\",\"r\\u0065cords\":[\"", "\"]}", true},
+};
+
+START_TEST(a_large_member_that_nobody_wants_is_passed_over)
+{
+	struct strbuf sb = STRBUF_INIT;
+	struct error err = {0};
+	json_t *v;
+
+	strbuf_addstr(&sb, passed_over[_i].before);
+	for (int i = 0; i < 4096; i++)
+		strbuf_addch(&sb, 'x');
+	strbuf_addstr(&sb, passed_over[_i].after);
+	v = json_parse_without(sb.buf, sb.len, "records", &err);
+	ck_assert_msg(v != NULL, "%s", err.text);
+	ck_assert_int_eq(json_int_or(v, "a", 0), 1);
+	ck_assert_str_eq(json_str_or(v, "b", ""), "}");
+	ck_assert_int_eq(json_is_null(json_object_get(v, "records")), !passed_over[_i].kept);
+	json_decref(v);
+	/* A text that was cut anywhere is no JSON, and nothing behind its end is read. */
+	for (size_t len = 1; len < sb.len; len += 7) {
+		char *cut = memcpy(malloc(len), sb.buf, len);
+
+		v = json_parse_without(cut, len, "records", NULL);
+		ck_assert_ptr_null(v);
+		free(cut);
+	}
+	strbuf_release(&sb);
+}
+END_TEST
+
 START_TEST(a_known_secret_never_stays_in_a_text)
 {
 	struct redact set = REDACT_INIT;
@@ -121,6 +162,8 @@ main(void)
 	tcase_add_test(tc, an_error_text_is_cut_not_overrun);
 	tcase_add_test(tc, a_servers_broken_utf8_still_makes_a_readable_line);
 	tcase_add_test(tc, garbage_is_an_error_with_its_place);
+	tcase_add_loop_test(tc, a_large_member_that_nobody_wants_is_passed_over, 0,
+			    COUNT_OF(passed_over));
 	tcase_add_test(tc, a_known_secret_never_stays_in_a_text);
 	tcase_add_test(tc, times_read_as_people_write_them);
 	suite_add_tcase(s, tc);

@@ -141,6 +141,14 @@ look(void *ctx, int64_t seq, const json_t *event, struct error *err)
 	return 0;
 }
 
+static int
+read_all(struct rig *r, int64_t *last, struct journal_end *end)
+{
+	struct journal_read how = {.fn = look, .ctx = last};
+
+	return journal_read(r->store, "run", &how, end, &r->err);
+}
+
 START_TEST(a_journal_reads_back_and_goes_on_after_its_end)
 {
 	struct rig r;
@@ -155,7 +163,7 @@ START_TEST(a_journal_reads_back_and_goes_on_after_its_end)
 	ck_assert_int_eq(journal_flush(j, &r.err), 0);
 	ck_assert_uint_eq(journal_pending(j), 0);
 	journal_free(j);
-	ck_assert_msg(journal_read(r.store, "run", look, &last, &end, &r.err) == 0, "%s",
+	ck_assert_msg(read_all(&r, &last, &end) == 0, "%s",
 		      r.err.text);
 	ck_assert_int_eq(end.last_seq, 5);
 	j = journal_new(r.store, "run", end.last_seq, end.last_hash, NULL);
@@ -164,33 +172,74 @@ START_TEST(a_journal_reads_back_and_goes_on_after_its_end)
 	json_decref(event);
 	ck_assert_int_eq(journal_flush(j, &r.err), 0);
 	journal_free(j);
-	ck_assert_int_eq(journal_read(r.store, "run", look, &last, &end, &r.err), 0);
+	ck_assert_int_eq(read_all(&r, &last, &end), 0);
 	ck_assert_int_eq(last, 6);
 	rig_release(&r);
 }
 END_TEST
 
-START_TEST(a_changed_event_breaks_the_chain_and_is_named)
+static void
+write_run(struct rig *r, int n)
 {
-	struct rig r;
-	struct journal *j;
+	struct journal *j = journal_new(r->store, "run", 0, NULL, NULL);
+
+	add_events(j, n, &r->err);
+	ck_assert_int_eq(journal_flush(j, &r->err), 0);
+	journal_free(j);
+}
+
+static void
+alter(struct rig *r, const char *sql)
+{
 	char path[128];
 	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/journal.db", r->dir);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+#define EVENT(n) "(id & 0xfffffff) = " #n
+
+/* What is done to a journal of five events, and what is said of it. */
+static const struct {
+	const char *sql;
+	int64_t good;
+	const char *why;
+} alterations[] = {
+	{"UPDATE event SET body = replace(body, '\"n\":2', '\"n\":7')", 2,
+	 "event 3 (test): was changed after it was written: event 4 has another hash of it"},
+	{"UPDATE event SET body = replace(body, '\"n\":0', '\"n\":7')", 0,
+	 "event 1 (test): was changed after it was written: event 2 has another hash of it"},
+	{"UPDATE event SET body = json_set(body, '$.prev', 'x') WHERE " EVENT(3), 2,
+	 "event 3 (test): was changed after it was written: it fits neither"},
+	{"UPDATE event SET body = json_set(body, '$.n', 7) WHERE " EVENT(4), 3,
+	 "event 4 (test): this or event 5 was changed"},
+	{"UPDATE event SET body = '{' WHERE " EVENT(4), 3, "event 4: is no JSON"},
+	{"DELETE FROM event WHERE " EVENT(2), 1, "event 2: is missing"},
+	{"DELETE FROM event WHERE " EVENT(1), 0, "event 1: is missing"},
+	{"UPDATE event SET body = (SELECT body FROM event e WHERE (e.id & 0xfffffff) ="
+	 " 7 - (event.id & 0xfffffff)) WHERE " EVENT(3) " OR " EVENT(4), 2,
+	 "event 3 (test): is not in its place: it says that it is number 4"},
+	{"UPDATE event SET body = json_remove(body, '$.time') WHERE " EVENT(3), 2,
+	 "event 3 (test): has no time"},
+};
+
+START_TEST(an_altered_journal_is_good_up_to_the_first_bad_event_which_is_named)
+{
+	struct journal_end end;
+	struct rig r;
 	int64_t last = 0;
 
 	rig_init(&r);
-	j = journal_new(r.store, "run", 0, NULL, NULL);
-	add_events(j, 5, &r.err);
-	ck_assert_int_eq(journal_flush(j, &r.err), 0);
-	journal_free(j);
-	snprintf(path, sizeof(path), "%s/journal.db", r.dir);
-	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "UPDATE event SET body = replace(body, '\"n\":2', "
-				      "'\"n\":7')", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-	ck_assert_int_eq(journal_read(r.store, "run", look, &last, NULL, &r.err), E_CORRUPT);
-	ck_assert_ptr_nonnull(strstr(r.err.text, "between events 3 and 4"));
-	ck_assert_int_eq(last, 3);
+	write_run(&r, 5);
+	alter(&r, alterations[_i].sql);
+	ck_assert_int_eq(read_all(&r, &last, &end), E_CORRUPT);
+	ck_assert_msg(strstr(r.err.text, alterations[_i].why), "%s", r.err.text);
+	ck_assert_int_eq(last, alterations[_i].good);
+	ck_assert_int_eq(end.last_seq, alterations[_i].good);
+	ck_assert_int_eq(end.bad_seq, alterations[_i].good + 1);
 	rig_release(&r);
 }
 END_TEST
@@ -240,7 +289,7 @@ START_TEST(a_full_disk_fails_the_whole_commit_and_loses_nothing)
 	ck_assert_int_lt(journal_flush(j, &r.err), 0);
 	setrlimit(RLIMIT_FSIZE, &before);
 	journal_free(j);
-	ck_assert_int_eq(journal_read(r.store, "run", look, &last, &end, &r.err), 0);
+	ck_assert_int_eq(read_all(&r, &last, &end), 0);
 	ck_assert_int_eq(last, 3);
 	rig_release(&r);
 }
@@ -258,7 +307,8 @@ main(void)
 	tcase_add_test(tc, runs_do_not_see_each_other);
 	tcase_add_test(tc, a_missing_journal_is_named);
 	tcase_add_test(tc, a_journal_reads_back_and_goes_on_after_its_end);
-	tcase_add_test(tc, a_changed_event_breaks_the_chain_and_is_named);
+	tcase_add_loop_test(tc, an_altered_journal_is_good_up_to_the_first_bad_event_which_is_named, 0,
+			    COUNT_OF(alterations));
 	tcase_add_test(tc, a_secret_does_not_reach_the_journal);
 	tcase_add_test(tc, a_full_disk_fails_the_whole_commit_and_loses_nothing);
 	suite_add_tcase(s, tc);
