@@ -286,14 +286,11 @@ on_secret(struct live *a, const json_t *msg)
 			err.text);
 }
 
-/* There is no origin run yet: a failback brings one. */
 static void
-on_origin(struct live *a, const json_t *msg)
+on_pull(struct live *a, const json_t *msg)
 {
-	json_t *none = json_array();
-
-	attempt_origin(a->attempt, json_int_or(msg, "id", 0), 0, none, false);
-	json_decref(none);
+	attempt_no_records(a->attempt, json_int_or(msg, "id", 0), RESITE_ERR_BUG,
+			   "this attempt reverts nothing");
 }
 
 static void
@@ -327,7 +324,7 @@ static const struct {
 	{"sync", on_sync},     {"progress", on_progress},
 	{"state", on_state},       {"log", on_log_message}, {"loss", on_loss},
 	{"output", on_output},     {"secret", on_secret}, {"checkpoint", on_checkpoint},
-	{"origin", on_origin},     {"begin", on_begin}, {"change", on_nothing},
+	{"pull", on_pull},         {"begin", on_begin}, {"change", on_nothing},
 	{"reverted", on_nothing},
 };
 

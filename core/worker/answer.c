@@ -130,15 +130,23 @@ attempt_secret(struct attempt *a, int64_t id, int rc, const void *value, size_t 
 }
 
 void
-attempt_origin(struct attempt *a, int64_t id, int rc, const json_t *records, bool more)
+attempt_records(struct attempt *a, int64_t id, const char *records, size_t len)
 {
 	struct strbuf sb = STRBUF_INIT;
 
-	answer_begin(&sb, "origin", id, rc);
-	strbuf_addf(&sb, ",\"more\":%s,\"records\":", more ? "true" : "false");
-	if (records)
-		json_write(&sb, records);
-	else
-		strbuf_addstr(&sb, "[]");
+	answer_begin(&sb, "records", id, 0);
+	strbuf_addstr(&sb, ",\"records\":");
+	strbuf_add(&sb, records, len);
+	answer_end(a, &sb);
+}
+
+void
+attempt_no_records(struct attempt *a, int64_t id, int rc, const char *text)
+{
+	struct strbuf sb = STRBUF_INIT;
+
+	answer_begin(&sb, "records", id, rc);
+	strbuf_addstr(&sb, ",\"records\":[],\"text\":");
+	json_write_string(&sb, text);
 	answer_end(a, &sb);
 }

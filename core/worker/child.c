@@ -76,6 +76,7 @@ send_result(struct resite_op *op, int rc)
 	op_log_dropped(op);
 	pthread_mutex_lock(&op->out_lock);
 	op_close_undo(op);
+	op_close_reverted(op);
 	pthread_mutex_unlock(&op->out_lock);
 	sb = op_line_begin(op, "result");
 	op_put_text(sb, "phase", phase_name(op->phase), OP_TEXT_MAX);
@@ -262,61 +263,26 @@ run_step(struct resite_op *op)
 
 /* --- revert ------------------------------------------------------------------------ */
 
-static int
-revert_one(struct resite_op *op, const json_t *rec)
-{
-	uint32_t n = 0;
-	struct resite_kv *kv = op_kv_from_json(json_object_get(rec, "kv"), &n);
-	int rc;
-
-	op_forget(op);
-	if (!kv) {
-		op_explain(op, "out of memory");
-		return RESITE_ERR_TRANSIENT;
-	}
-	rc = op->action.revert(op, &op_host, (uint32_t)json_int_or(rec, "version", 0), kv, n);
-	free(kv);
-	if (!rc_known(rc) || rc == RESITE_PENDING) {
-		op_explain(op, "revert returned %d, which is no result of revert", rc);
-		return RESITE_ERR_BUG;
-	}
-	return rc;
-}
-
-static void
-send_reverted(struct resite_op *op, size_t index, int rc)
-{
-	struct strbuf *sb = op_line_begin(op, "reverted");
-
-	strbuf_addf(sb, ",\"index\":%zu,\"rc\":%d", index, rc);
-	op_put_text(sb, "text", rc == RESITE_OK ? "" : reason(op, rc), OP_TEXT_MAX);
-	op_line_end(op, false);
-}
-
-/* Newest first.  A value that is no longer ours is a conflict: it is told and left,
- * and the rest is still put back; anything else stops. */
+/* What is no longer ours is reported and left, so the function's result says only
+ * whether it came to the end of the records. */
 static _Noreturn void
-run_revert(struct resite_op *op, const json_t *records)
+run_revert(struct resite_op *op)
 {
-	size_t conflicts = 0, n = json_array_size(records);
+	const char *name = json_str_or(op->spec, "revert", "");
+	uint64_t left;
 
+	op->revert.way = revert_way_from_name(name);
+	op->revert.total = (uint64_t)json_int_or(op->spec, "records", 0);
+	if (!op->revert.way)
+		send_verdict(op, RESITE_ERR_BUG, "there is no way \"%.32s\" to revert: install core "
+			     "and resite-worker from one version", name);
 	if (!op->action.revert)
 		send_verdict(op, RESITE_ERR_INVALID, "action %s has no revert", op->action.name);
-	begin(op, PHASE_REVERT);
-	for (size_t i = 0; i < n; i++) {
-		int rc = op_time_left(op) > 0 ? revert_one(op, json_array_get(records, i))
-					      : RESITE_ERR_CANCELLED;
-
-		send_reverted(op, i, rc);
-		if (rc != RESITE_OK && rc != RESITE_ERR_CONFLICT)
-			send_result(op, rc);
-		conflicts += rc == RESITE_ERR_CONFLICT;
-		op_progress(op, i + 1, n, "put back");
-	}
-	if (conflicts > 0)
-		send_verdict(op, RESITE_ERR_CONFLICT,
-			     "%zu of %zu records no longer held what was written", conflicts, n);
-	op_forget(op);
+	call(op, PHASE_REVERT, op->action.revert);
+	left = op->revert.pulled - op->revert.done;
+	if (left || !op->revert.all)
+		send_verdict(op, RESITE_ERR_BUG, "revert said OK, but told of %" PRIu64 " records of "
+			     "%" PRIu64 " what became of them", op->revert.done, op->revert.total);
 	send_result(op, RESITE_OK);
 }
 
@@ -341,15 +307,15 @@ attempt_run(const struct resite_plugin *plugin)
 	static struct resite_op op = {
 		.in_lock = PTHREAD_MUTEX_INITIALIZER,
 		.out_lock = PTHREAD_MUTEX_INITIALIZER,
-		.in = {.max = SIZE_MAX}, /* the core's own lines: an undo can be long */
+		.in = {.max = SIZE_MAX}, /* the core's own lines, which are bounded there */
 		.cancel_fd = -1,
 		.cancel_event_fd = -1,
 	};
 	const char *name;
-	const json_t *revert;
 
 	strbuf_init(&op.out);
 	strbuf_init(&op.undo);
+	strbuf_init(&op.revert.items);
 	strbuf_init(&op.said.now);
 	strbuf_init(&op.said.fingerprint);
 	read_spec(&op);
@@ -360,8 +326,7 @@ attempt_run(const struct resite_plugin *plugin)
 	if (json_int_or(op.spec, "protocol", 0) != PROTOCOL_VERSION)
 		send_verdict(&op, RESITE_ERR_BUG, "the core speaks another protocol than this "
 			     "resite-worker: install both from one version");
-	revert = json_object_get(op.spec, "revert");
-	if (json_is_object(revert))
-		run_revert(&op, json_object_get(revert, "records"));
+	if (json_object_get(op.spec, "revert"))
+		run_revert(&op);
 	run_step(&op);
 }

@@ -134,8 +134,8 @@ host_mode(struct resite_op *op)
 
 /* --- probe ----------------------------------------------------------------------- */
 
-static int
-gone(struct resite_op *op)
+int
+op_gone(struct resite_op *op)
 {
 	op_explain(op, "the orchestrator is gone");
 	return RESITE_ERR_CANCELLED;
@@ -147,7 +147,7 @@ host_change(struct resite_op *op, const char *object, const char *was, const cha
 	struct strbuf *sb;
 
 	if (atomic_load(&op->gone))
-		return gone(op);
+		return op_gone(op);
 	/* After apply nobody asks what would still change, only how much. */
 	if (op->phase == PHASE_AFTER)
 		return RESITE_OK;
@@ -170,7 +170,7 @@ host_state(struct resite_op *op, const char *now, const char *fingerprint, uint6
 	strbuf_addstr(&op->said.fingerprint, fingerprint ? fingerprint : "");
 	op->said.changes = changes;
 	op->said.total = total;
-	return atomic_load(&op->gone) ? gone(op) : RESITE_OK;
+	return atomic_load(&op->gone) ? op_gone(op) : RESITE_OK;
 }
 
 static int
@@ -180,7 +180,7 @@ host_loss(struct resite_op *op, const char *sentence)
 		return RESITE_OK;
 	op_put_text(op_line_begin(op, "loss"), "text", sentence, OP_TEXT_MAX);
 	op_line_end(op, false);
-	return atomic_load(&op->gone) ? gone(op) : RESITE_OK;
+	return atomic_load(&op->gone) ? op_gone(op) : RESITE_OK;
 }
 
 /* --- durable --------------------------------------------------------------------- */
@@ -193,7 +193,7 @@ wait_done(struct resite_op *op, int64_t id, const char *what)
 	int rc;
 
 	if (!answer)
-		return gone(op);
+		return op_gone(op);
 	rc = (int)json_int_or(answer, "rc", RESITE_ERR_BUG);
 	if (rc != RESITE_OK)
 		op_explain(op, "%s could not be made durable: %s", what,
@@ -240,7 +240,7 @@ host_undo_add(struct resite_op *op, uint32_t version, const char *by_hand,
 	int rc = RESITE_OK;
 
 	if (atomic_load(&op->gone))
-		return gone(op);
+		return op_gone(op);
 	pthread_mutex_lock(&op->out_lock);
 	before = op->undo.len;
 	if (op->n_undo > 0)
@@ -321,75 +321,6 @@ host_last_checkpoint(struct resite_op *op, const char **data)
 	return name;
 }
 
-/* --- failback -------------------------------------------------------------------- */
-
-struct resite_kv *
-op_kv_from_json(const json_t *kv, uint32_t *ret_n)
-{
-	struct resite_kv *pairs = calloc(json_object_size(kv) + 1, sizeof(*pairs));
-	const char *key;
-	json_t *value;
-
-	if (!pairs)
-		return NULL;
-	*ret_n = 0;
-	json_object_foreach((json_t *)(uintptr_t)kv, key, value)
-		pairs[(*ret_n)++] = (struct resite_kv){.key = key,
-						       .value = json_string_value(value)};
-	return pairs;
-}
-
-/* Fetches the next records into op->origin.batch: 0, or what went wrong. */
-static int
-fetch_origin(struct resite_op *op)
-{
-	struct strbuf *sb = op_line_begin(op, "origin");
-	int64_t id = ++op->last_id;
-	json_t *answer;
-	int rc;
-
-	op_put_int(sb, "id", id);
-	op_put_int(sb, "from", (int64_t)op->origin.from);
-	op_line_end(op, false);
-	answer = op_ask(op, id);
-	if (!answer)
-		return gone(op);
-	rc = (int)json_int_or(answer, "rc", RESITE_ERR_BUG);
-	json_decref(op->origin.batch);
-	op->origin.batch = answer;
-	op->origin.next = 0;
-	op->origin.more = json_bool_or(answer, "more", false);
-	op->origin.from += json_array_size(json_object_get(answer, "records"));
-	if (rc != RESITE_OK)
-		op_explain(op, "the origin run's records could not be read");
-	return rc;
-}
-
-static int
-host_origin_next(struct resite_op *op, uint32_t *version, const struct resite_kv **kv, uint32_t *n)
-{
-	const json_t *rec, *records = json_object_get(op->origin.batch, "records");
-	int rc;
-
-	if (op->origin.next >= json_array_size(records)) {
-		if (op->origin.batch && !op->origin.more)
-			return 0;
-		if ((rc = fetch_origin(op)) != RESITE_OK)
-			return rc;
-		records = json_object_get(op->origin.batch, "records");
-		if (json_array_size(records) == 0)
-			return 0;
-	}
-	rec = json_array_get(records, op->origin.next++);
-	free(op->origin.kv);
-	op->origin.kv = op_kv_from_json(json_object_get(rec, "kv"), n);
-	if (!op->origin.kv)
-		return RESITE_ERR_TRANSIENT;
-	*version = (uint32_t)json_int_or(rec, "version", 0);
-	*kv = op->origin.kv;
-	return 1;
-}
-
 /* --- outputs, progress, time ------------------------------------------------------ */
 
 static bool
@@ -418,7 +349,7 @@ host_output(struct resite_op *op, const char *name, const char *value)
 	op_put_text(sb, "name", name, OP_TEXT_MAX);
 	op_put_text(sb, "value", value, OP_VALUE_MAX);
 	op_line_end(op, false);
-	return atomic_load(&op->gone) ? gone(op) : RESITE_OK;
+	return atomic_load(&op->gone) ? op_gone(op) : RESITE_OK;
 }
 
 void
@@ -527,7 +458,7 @@ host_secret(struct resite_op *op, const char *ref, void *buf, size_t cap)
 	op_line_end(op, false);
 	answer = op_ask(op, id);
 	if (!answer)
-		return gone(op);
+		return op_gone(op);
 	rc = take_secret(op, answer, buf, cap);
 	json_decref(answer);
 	return rc;
@@ -556,7 +487,9 @@ const struct resite_host op_host = {
 	.undo_put = host_undo_put,
 	.undo_add = host_undo_add,
 	.sync = host_sync,
-	.origin_next = host_origin_next,
+	.undo_next = op_undo_next,
+	.revert_way = op_revert_way,
+	.reverted = op_reverted,
 	.checkpoint = host_checkpoint,
 	.last_checkpoint = host_last_checkpoint,
 	.output = host_output,

@@ -113,8 +113,10 @@ void attempt_stop(struct attempt *a);
 void attempt_done(struct attempt *a, int64_t id, int rc, const char *text); /* text may be NULL */
 /* value is wiped from every buffer here after it was sent; NULL with rc < 0. */
 void attempt_secret(struct attempt *a, int64_t id, int rc, const void *value, size_t len);
-/* records: array, borrowed; more: there are others after them. */
-void attempt_origin(struct attempt *a, int64_t id, int rc, const json_t *records, bool more);
+/* records: the text of a JSON array of len bytes, "[]" after the last; rc < 0: text says why
+ * there are none. */
+void attempt_records(struct attempt *a, int64_t id, const char *records, size_t len);
+void attempt_no_records(struct attempt *a, int64_t id, int rc, const char *text);
 
 /* Asks the attempt to stop, with a reason for its log; kills it when it does not.
  * A second call does nothing. */

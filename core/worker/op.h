@@ -1,7 +1,7 @@
 /* op.h -- one attempt as the worker process holds it: the plugin's opaque handle.
  *
- * wire.c moves lines over fd 3, host.c is the table of host functions, child.c is
- * the order of the plugin's functions.
+ * wire.c moves lines over fd 3, host.c is the table of host functions (revert.c has those
+ * of a revert), child.c is the order of the plugin's functions.
  */
 #ifndef CORE_WORKER_OP_H
 #define CORE_WORKER_OP_H
@@ -70,14 +70,19 @@ struct resite_op {
 	} said;
 	char *pending;            /* what verify said when it was not content yet; or NULL */
 
-	/* failback: records of the origin run. */
+	/* revert: the records that are pulled, and what became of them. */
 	struct {
+		int way;                /* enum resite_revert_way; 0: this is no revert */
 		json_t *batch;          /* the answer that is being handed out; owned */
 		size_t next;            /* in batch */
-		uint64_t from;          /* number of the record after batch */
-		bool more;              /* there are others after batch */
+		bool all;               /* there are no others after batch */
 		struct resite_kv *kv;   /* of the record handed out last; owned */
-	} origin;
+		uint64_t put_back, already; /* not yet in a line */
+		struct strbuf items;    /* likewise: objects, without the brackets */
+		unsigned n_items;
+		uint64_t pulled, done;  /* records handed out; reported */
+		uint64_t total;         /* how many there are, for progress */
+	} revert;
 };
 
 /* --- wire.c --- */
@@ -126,7 +131,17 @@ void op_progress(struct resite_op *op, uint64_t done, uint64_t total, const char
 void op_progress_flush(struct resite_op *op);
 /* Forgets what the last call has said. */
 void op_forget(struct resite_op *op);
-/* The pairs of a JSON object as an array (freed by the caller); NULL: no memory. */
-struct resite_kv *op_kv_from_json(const json_t *kv, uint32_t *ret_n);
+
+/* --- revert.c: host->undo_next, revert_way and reverted. --- */
+
+/* Puts the waiting reports into a line; out_lock is held. */
+void op_close_reverted(struct resite_op *op);
+int op_undo_next(struct resite_op *op, uint32_t *version, const struct resite_kv **kv,
+		 uint32_t *n);
+int op_revert_way(struct resite_op *op);
+int op_reverted(struct resite_op *op, const char *object, int result, const char *was,
+		const char *set, const char *now);
+/* Says that the orchestrator is gone. */
+int op_gone(struct resite_op *op);
 
 #endif

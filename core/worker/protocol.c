@@ -59,6 +59,48 @@ rc_known(int rc)
 	return rc <= RESITE_PENDING && rc >= RESITE_ERR_BUG;
 }
 
+static const char *const way_names[] = {
+	[RESITE_LOOK] = "look", [RESITE_PUT_BACK] = "put_back", [RESITE_FORCE] = "force"};
+static const char *const reverted_names[] = {
+	[RESITE_REVERTED_PUT_BACK] = "put_back", [RESITE_REVERTED_ALREADY] = "already",
+	[RESITE_REVERTED_CONFLICT] = "conflict", [RESITE_REVERTED_GONE] = "gone",
+	[RESITE_REVERTED_REFUSED] = "refused"};
+
+/* Both tables begin at 1. */
+static int
+find_name(const char *const *names, size_t n, const char *name)
+{
+	for (size_t i = 1; name && i < n; i++)
+		if (!strcmp(names[i], name))
+			return (int)i;
+	return 0;
+}
+
+const char *
+revert_way_name(int way)
+{
+	return way > 0 && (size_t)way < COUNT_OF(way_names) ? way_names[way] : NULL;
+}
+
+int
+revert_way_from_name(const char *name)
+{
+	return find_name(way_names, COUNT_OF(way_names), name);
+}
+
+const char *
+reverted_name(int result)
+{
+	return result > 0 && (size_t)result < COUNT_OF(reverted_names) ? reverted_names[result]
+								       : NULL;
+}
+
+int
+reverted_from_name(const char *name)
+{
+	return find_name(reverted_names, COUNT_OF(reverted_names), name);
+}
+
 static void
 write_phases(struct strbuf *sb, unsigned phases)
 {
@@ -98,11 +140,9 @@ protocol_write_attempt(struct strbuf *sb, const struct attempt_spec *spec)
 		json_write_string(sb, spec->checkpoint_data ? spec->checkpoint_data : "");
 		strbuf_addch(sb, '}');
 	}
-	if (spec->revert) {
-		strbuf_addstr(sb, ",\"revert\":{\"records\":");
-		json_write(sb, spec->revert);
-		strbuf_addch(sb, '}');
-	}
+	if (revert_way_name(spec->revert))
+		strbuf_addf(sb, ",\"revert\":\"%s\",\"records\":%" PRIu64,
+			    revert_way_name(spec->revert), spec->n_records);
 	strbuf_addstr(sb, "}\n");
 }
 
@@ -131,8 +171,8 @@ static const struct message_rule attempt_rules[] = {
 	{"output", {{"name", 's'}, {"value", 's'}}},
 	{"progress", {{"done", 'n'}, {"total", 'n'}, {"what", 's'}}},
 	{"secret", {{"id", 'n'}, {"ref", 's'}}},
-	{"origin", {{"id", 'n'}, {"from", 'n'}}},
-	{"reverted", {{"index", 'n'}, {"rc", 'i'}, {"text", 's'}}},
+	{"pull", {{"id", 'n'}}},
+	{"reverted", {{"put_back", 'n'}, {"already", 'n'}, {"items", 'a'}}},
 	{"result", {{"phase", 's'}, {"rc", 'i'}, {"retry_after_ms", 'n'}, {"text", 's'}}},
 };
 
@@ -178,6 +218,25 @@ check_records(const json_t *records, struct error *err)
 }
 
 static int
+check_reverted(const json_t *items, struct error *err)
+{
+	static const char *const texts[] = {"object", "was", "set", "now"};
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(items, i, item) {
+		if (!reverted_from_name(json_str_or(item, "result", NULL)))
+			return error_set(err, E_PROTOCOL, "reverted: item %zu has no known result", i);
+		for (size_t k = 0; k < COUNT_OF(texts); k++)
+			if (!json_is_string(json_object_get(item, texts[k])))
+				return error_set(err, E_PROTOCOL,
+						 "reverted: \"%s\" of item %zu is no string",
+						 texts[k], i);
+	}
+	return 0;
+}
+
+static int
 check_rules(const struct message_rule *rules, size_t n, const json_t *msg, struct error *err)
 {
 	const char *kind = json_str_or(msg, "kind", NULL);
@@ -204,6 +263,8 @@ protocol_check_attempt(const json_t *msg, struct error *err)
 
 	if (r == 0 && !strcmp(json_str_or(msg, "kind", ""), "undo"))
 		r = check_records(json_object_get(msg, "records"), err);
+	if (r == 0 && !strcmp(json_str_or(msg, "kind", ""), "reverted"))
+		r = check_reverted(json_object_get(msg, "items"), err);
 	return r;
 }
 

@@ -11,7 +11,8 @@
  *	cancel    {why}
  *	done      {id, rc, text}: answers sync and checkpoint; rc 0: durable
  *	secret    {id, rc, value}: rc is the length of the secret or < 0; value is base64
- *	origin    {id, rc, records:[{version, kv:{}}], more}: answers origin; rc 0 or < 0
+ *	records   {id, rc, records:[{version, kv:{}}], text}: answers pull, newest first; none:
+ *	          that were all; rc < 0: they cannot be read, text says why
  * Attempt -> parent
  *	begin     {phase}: the plugin's function is about to be called
  *	log       {level 0..3, text}
@@ -27,8 +28,10 @@
  *	output    {name, value}
  *	progress  {done, total, what}
  *	secret    {id, ref}: wants secret
- *	origin    {id, from}: wants origin, the records from number `from` on
- *	reverted  {index, rc, text}: one record of "revert"
+ *	pull      {id}: wants records, the next ones of the step
+ *	reverted  {put_back, already, items:[{object, result, was, set, now}]}: what became of
+ *	          records.  result: "put_back", "conflict", "gone" or "refused"; items name
+ *	          those that are in neither count, and in a "look" also those to put back
  *	result    {phase, rc, param, retry_after_ms, text}: exactly once, the last message;
  *	          rc is enum resite_rc.  phase "probe" with rc 0: nothing was applied
  *	          (converged, stopped, or no more was allowed by "phases").
@@ -94,8 +97,18 @@ struct attempt_spec {
 	bool hold;                       /* wait for go or stop after the probe */
 	const char *checkpoint;          /* name of the last checkpoint, or NULL */
 	const char *checkpoint_data;     /* its data */
-	const json_t *revert;            /* array of undo records, newest first: only revert runs */
+	int revert;                      /* enum resite_revert_way: only revert runs; 0: the step */
+	uint64_t n_records;              /* for its progress: how many there are to pull */
 };
+
+/* "look", "put_back", "force" for enum resite_revert_way; NULL and 0 for anything else. */
+const char *revert_way_name(int way);
+int revert_way_from_name(const char *name);
+
+/* "put_back", "already", "conflict", "gone", "refused" for enum resite_reverted; NULL and 0
+ * for anything else. */
+const char *reverted_name(int result);
+int reverted_from_name(const char *name);
 
 /* Appends the line for spec with its newline. */
 void protocol_write_attempt(struct strbuf *sb, const struct attempt_spec *spec);

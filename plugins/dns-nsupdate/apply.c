@@ -25,8 +25,9 @@ struct batch {
 
 struct apply {
 	struct step *s;
+	const struct settle *settle; /* a revert; NULL: an apply */
 	struct update_zone zone;
-	struct change *changes;
+	const struct change *changes;
 	size_t n, next; /* next: the first that is in no batch yet */
 	size_t done;
 	struct batch *again;
@@ -197,7 +198,7 @@ batch_next(struct apply *a, int *ret_rc)
 		free(name);
 		return NULL;
 	}
-	b = batch_new(NULL, n, false);
+	b = batch_new(NULL, n, a->settle != NULL); /* a revert is not undone */
 	if (!b) {
 		*ret_rc = resite_fail(a->s->op, a->s->host, RESITE_ERR_TRANSIENT, NULL,
 				      "out of memory");
@@ -254,6 +255,40 @@ note_conflict(struct apply *a, const struct change *c, const struct rrset *now)
 	free(will);
 }
 
+/* Tells a revert what became of one change. */
+static int
+settled(struct apply *a, const struct change *c, int result, const struct rrset *now)
+{
+	return a->settle ? a->settle->told(a->settle->arg, c, result, now) : RESITE_OK;
+}
+
+static int
+batch_done(struct apply *a, const struct batch *b)
+{
+	int rc = RESITE_OK;
+
+	a->done += b->n;
+	for (size_t i = 0; i < b->n && rc == RESITE_OK; i++)
+		rc = settled(a, &a->changes[b->items[i]], RESITE_REVERTED_PUT_BACK,
+			     a->changes[b->items[i]].was);
+	return rc;
+}
+
+/* A TTL that somebody has changed is no reason to touch data that is back already. */
+static bool
+is_set(const struct apply *a, const struct change *c, const struct rrset *now)
+{
+	return a->settle ? rrset_same_data(now, c->will) : rrset_same(now, c->will);
+}
+
+static int
+on_conflict(struct apply *a, const struct change *c, const struct rrset *now)
+{
+	if (!a->settle)
+		note_conflict(a, c, now);
+	return settled(a, c, now->n ? RESITE_REVERTED_CONFLICT : RESITE_REVERTED_GONE, now);
+}
+
 /* A message of n was refused for its prerequisites.  The RRsets that are not as they were
  * are taken out; the rest goes again, in halves when none could be singled out. */
 static int
@@ -264,19 +299,21 @@ sort_out(struct apply *a, const struct batch *b, const struct rrset *now)
 
 	if (!rest)
 		return resite_fail(a->s->op, a->s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
-	for (size_t i = 0; i < b->n; i++) {
+	for (size_t i = 0; i < b->n && rc == RESITE_OK; i++) {
 		const struct change *c = &a->changes[b->items[i]];
 
-		if (rrset_same(&now[i], c->will))
+		if (is_set(a, c, &now[i])) {
 			a->done++;
-		else if (!rrset_same_data(&now[i], c->was) || b->n == 1)
-			note_conflict(a, c, &now[i]);
-		else
+			rc = settled(a, c, RESITE_REVERTED_ALREADY, &now[i]);
+		} else if (!rrset_same_data(&now[i], c->was) || b->n == 1) {
+			rc = on_conflict(a, c, &now[i]);
+		} else {
 			rest[n++] = b->items[i];
+		}
 	}
-	if (n < b->n) {
+	if (rc == RESITE_OK && n < b->n) {
 		rc = batch_again(a, rest, n);
-	} else {
+	} else if (rc == RESITE_OK) {
 		rc = batch_again(a, rest, n / 2);
 		if (rc == RESITE_OK)
 			rc = batch_again(a, rest + n / 2, n - n / 2);
@@ -346,7 +383,7 @@ take_answer(struct apply *a)
 	switch (update_judge(wire, len, a->s->has_key ? &a->s->key : NULL, &b->mac,
 			     (int64_t)time(NULL), &f)) {
 	case UPDATE_DONE:
-		a->done += b->n;
+		rc = batch_done(a, b);
 		break;
 	case UPDATE_PREREQUISITE:
 		rc = batch_refused(a, b);
@@ -356,7 +393,8 @@ take_answer(struct apply *a)
 		break;
 	}
 	free(b);
-	a->s->host->progress(a->s->op, a->done, a->n, "RRsets set");
+	if (!a->settle)
+		a->s->host->progress(a->s->op, a->done, a->n, "RRsets set");
 	return rc;
 }
 
@@ -410,10 +448,11 @@ apply_release(struct apply *a)
 	free(a->wire);
 }
 
-static int
-apply_run(struct step *s, struct change *changes, size_t n)
+int
+send_changes(struct step *s, const struct change *changes, size_t n, const struct settle *settle)
 {
 	struct apply a = {.s = s, .zone = step_zone(s), .changes = changes, .n = n,
+			  .settle = settle,
 			  .max_names = (size_t)s->host->param_i64(s->op, "batch", 0)};
 	int rc = dns_pipe_open(&a.pipe, &s->net, &s->server, s->transport);
 
@@ -440,56 +479,7 @@ apply_changes(struct step *s)
 		if (!rrset_same(&s->now[i], &s->set.v[i]))
 			changes[n++] = (struct change){&s->now[i], &s->set.v[i]};
 	if (n)
-		rc = apply_run(s, changes, n);
+		rc = send_changes(s, changes, n, NULL);
 	free(changes);
 	return rc;
-}
-
-/* --- one change, for revert --------------------------------------------------------- */
-
-static enum update_verdict
-exchange_one(struct step *s, struct dns_pipe *p, const struct change *c, uint8_t *wire,
-	     struct update_failure *f)
-{
-	struct update_zone zone = step_zone(s);
-	const uint8_t *answer;
-	struct tsig_mac mac;
-	size_t tag, len = update_build(&zone, dns_pipe_new_id(p), &c, 1, wire);
-
-	if (s->has_key)
-		len = tsig_sign(&s->key, wire, len, (int64_t)time(NULL), &mac);
-	f->rc = dns_pipe_put(p, wire, len, 0);
-	if (f->rc == RESITE_OK)
-		f->rc = dns_pipe_get(p, &tag, &answer, &len);
-	if (f->rc == RESITE_OK)
-		return update_judge(answer, len, s->has_key ? &s->key : NULL, &mac,
-				    (int64_t)time(NULL), f);
-	snprintf(f->text, sizeof(f->text), "%.450s", s->net.err);
-	return UPDATE_FAILED;
-}
-
-enum update_verdict
-send_one(struct step *s, const struct change *c, int *ret_rc)
-{
-	struct update_zone zone = step_zone(s);
-	size_t cap = update_base_bytes(&zone) + update_change_bytes(&zone, c) + TSIG_RR_MAX;
-	uint8_t *wire = malloc(cap);
-	enum update_verdict v = UPDATE_FAILED;
-	struct update_failure f = {.rc = RESITE_ERR_TRANSIENT, .text = "out of memory"};
-	struct dns_pipe p;
-
-	if (wire) {
-		f.rc = dns_pipe_open(&p, &s->net, &s->server, s->transport);
-		snprintf(f.text, sizeof(f.text), "%.450s", s->net.err);
-	}
-	if (wire && f.rc == RESITE_OK) {
-		v = exchange_one(s, &p, c, wire, &f);
-		dns_pipe_close(&p);
-	}
-	free(wire);
-	*ret_rc = f.rc;
-	if (v == UPDATE_FAILED && f.rc != RESITE_ERR_CANCELLED)
-		resite_fail(s->op, s->host, f.rc, NULL, "%s, update in %s: %s", s->server.text,
-			    s->zone_text, f.text);
-	return v;
 }

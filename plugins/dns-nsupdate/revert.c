@@ -1,4 +1,5 @@
-/* Putting one RRset back as an undo record says, if it still holds what we wrote. */
+/* Putting RRsets back as undo records say, if they still hold what we wrote: a chunk of
+ * records at a time, as few messages as apply needs. */
 #include "config.h"
 
 #include "plugins/dns-nsupdate/step.h"
@@ -7,14 +8,33 @@
 #include <string.h>
 
 #define UNDO_VERSION 1
+#define CHUNK 1000 /* records held at once */
+
+/* One undo record, and what is there now. */
+struct old {
+	struct rrset_list set_list, was_list;
+	struct rrset none;             /* was, when there was nothing */
+	const struct rrset *set, *was;
+	struct rrset now;              /* owner borrowed from set */
+};
+
+struct revert {
+	struct step *s;
+	int way;
+	struct old *v;          /* CHUNK of them */
+	struct change *changes; /* likewise */
+	size_t *of;             /* of each change: its index in v */
+	size_t n;
+};
+
+/* --- records ---------------------------------------------------------------------- */
 
 static const char *
 value_of(const struct resite_kv *kv, uint32_t n, const char *key)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (!strcmp(kv[i].key, key))
-			return kv[i].value;
-	return "";
+	const char *value = resite_kv_get(kv, n, key);
+
+	return value ? value : "";
 }
 
 /* Rebuilds an RRset from its lines of data; with none it has owner and type only. */
@@ -46,91 +66,206 @@ absent(const struct rrset *like)
 			      .type = like->type};
 }
 
-/* The prerequisite failed: fine when it is back already, else somebody else's now. */
-static int
-explain(struct step *s, const struct rrset *set, const struct rrset *was)
+static void
+old_release(struct old *o)
 {
-	struct rrset now = absent(set), *v = &now;
-	char *name, *set_text, *was_text, *now_text;
-	int rc = read_rrsets(s, &s->server, s->transport, &v, 1, NULL);
-
-	if (rc != RESITE_OK)
-		return step_net_fail(s, rc, "cannot look what the record is now");
-	name = rrset_name(set);
-	set_text = rrset_text(set);
-	was_text = rrset_text(was);
-	now_text = rrset_text(&now);
-	if (!rrset_same_data(&now, was))
-		rc = resite_fail(s->op, s->host, RESITE_ERR_CONFLICT, NULL,
-				 "%s was %s, was set to %s by this step, and is now %s: somebody else "
-				 "changed it, it is left alone", name ? name : "?",
-				 was_text ? was_text : "?", set_text ? set_text : "?",
-				 now_text ? now_text : "?");
-	free(name);
-	free(set_text);
-	free(was_text);
-	free(now_text);
-	rrset_clear(&now);
-	return rc;
+	rrset_clear(&o->now);
+	rrset_list_release(&o->set_list);
+	rrset_list_release(&o->was_list);
+	*o = (struct old){.set = NULL};
 }
 
 static int
-put_back(struct step *s, const struct rrset *set, const struct rrset *was)
-{
-	const struct change c = {.was = set, .will = was};
-	int rc;
-
-	switch (send_one(s, &c, &rc)) {
-	case UPDATE_DONE:
-		return RESITE_OK;
-	case UPDATE_PREREQUISITE:
-		return explain(s, set, was);
-	case UPDATE_FAILED:
-		break;
-	}
-	return rc;
-}
-
-static int
-revert_record(struct step *s, const struct resite_kv *kv, uint32_t n)
+old_init(struct old *o, struct step *s, uint32_t version, const struct resite_kv *kv, uint32_t n)
 {
 	const char *name = value_of(kv, n, "name"), *type = value_of(kv, n, "type");
-	struct rrset_list set = {0}, was = {0};
 	struct rrset_error err = {"it has no data"};
-	struct rrset none;
+
+	*o = (struct old){.set = NULL};
+	if (version != UNDO_VERSION)
+		return resite_fail(s->op, s->host, RESITE_ERR_BUG, NULL,
+				   "an undo record of version %u, this plugin knows version %d",
+				   (unsigned)version, UNDO_VERSION);
+	if (!rebuild(&o->set_list, s, name, type, value_of(kv, n, "set.ttl"),
+		     value_of(kv, n, "set.data"), &err) ||
+	    !rebuild(&o->was_list, s, name, type, value_of(kv, n, "was.ttl"),
+		     value_of(kv, n, "was.data"), &err) ||
+	    o->set_list.n != 1) {
+		old_release(o);
+		return resite_fail(s->op, s->host, RESITE_ERR_BUG, NULL,
+				   "the undo record of %s %s cannot be read: %s", name, type, err.text);
+	}
+	o->set = &o->set_list.v[0];
+	o->none = o->now = absent(o->set);
+	o->was = o->was_list.n ? &o->was_list.v[0] : &o->none;
+	return RESITE_OK;
+}
+
+/* Two records of one RRset must not be under way at once: the older one builds on what the
+ * newer one puts back. */
+static bool
+is_in_chunk(const struct revert *r, const struct old *o)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (!rrset_order(r->v[i].set, o->set))
+			return true;
+	return false;
+}
+
+/* --- reports ---------------------------------------------------------------------- */
+
+static int
+tell(struct revert *r, const struct old *o, int result, const struct rrset *now)
+{
+	char *name = rrset_name(o->set), *was = rrset_text(o->was), *set = rrset_text(o->set);
+	char *is = rrset_text(now);
+	int rc = RESITE_ERR_TRANSIENT;
+
+	if (name && was && set && is)
+		rc = r->s->host->reverted(r->s->op, name, result, was, set, is);
+	else
+		resite_fail(r->s->op, r->s->host, rc, NULL, "out of memory");
+	free(name);
+	free(was);
+	free(set);
+	free(is);
+	return rc;
+}
+
+/* of struct settle */
+static int
+told(void *arg, const struct change *c, int result, const struct rrset *now)
+{
+	struct revert *r = arg;
+
+	return tell(r, &r->v[r->of[c - r->changes]], result, now);
+}
+
+/* --- one chunk -------------------------------------------------------------------- */
+
+static int
+read_chunk(struct revert *r)
+{
+	struct rrset **v = calloc(r->n + 1, sizeof(*v));
 	int rc;
 
-	if (!rebuild(&set, s, name, type, value_of(kv, n, "set.ttl"), value_of(kv, n, "set.data"),
-		     &err) ||
-	    !rebuild(&was, s, name, type, value_of(kv, n, "was.ttl"), value_of(kv, n, "was.data"),
-		     &err) ||
-	    set.n != 1) {
-		rc = resite_fail(s->op, s->host, RESITE_ERR_BUG, NULL,
-				 "the undo record of %s %s cannot be read: %s", name, type, err.text);
-	} else {
-		none = absent(&set.v[0]);
-		rc = put_back(s, &set.v[0], was.n ? &was.v[0] : &none);
+	if (!v)
+		return resite_fail(r->s->op, r->s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
+	for (size_t i = 0; i < r->n; i++)
+		v[i] = &r->v[i].now;
+	rc = read_rrsets(r->s, &r->s->server, r->s->transport, v, r->n, NULL);
+	free(v);
+	return rc == RESITE_OK ? rc : step_net_fail(r->s, rc, "cannot look what the records are now");
+}
+
+static int
+look_at_chunk(struct revert *r)
+{
+	int rc = read_chunk(r);
+
+	for (size_t i = 0; i < r->n && rc == RESITE_OK; i++) {
+		const struct old *o = &r->v[i];
+		int result = rrset_same_data(&o->now, o->was)   ? RESITE_REVERTED_ALREADY
+			     : rrset_same_data(&o->now, o->set) ? RESITE_REVERTED_PUT_BACK
+			     : o->now.n                         ? RESITE_REVERTED_CONFLICT
+								: RESITE_REVERTED_GONE;
+
+		rc = tell(r, o, result, &o->now);
 	}
-	rrset_list_release(&set);
-	rrset_list_release(&was);
 	return rc;
+}
+
+/* FORCE swaps what is there now instead of what we wrote. */
+static int
+put_chunk_back(struct revert *r)
+{
+	const struct settle settle = {r, told};
+	bool force = r->way == RESITE_FORCE;
+	int rc = force ? read_chunk(r) : RESITE_OK;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n && rc == RESITE_OK; i++) {
+		const struct old *o = &r->v[i];
+
+		if (force && rrset_same_data(&o->now, o->was)) {
+			rc = tell(r, o, RESITE_REVERTED_ALREADY, &o->now);
+			continue;
+		}
+		r->changes[n] = (struct change){force ? &o->now : o->set, o->was};
+		r->of[n++] = i;
+	}
+	return rc == RESITE_OK && n ? send_changes(r->s, r->changes, n, &settle) : rc;
+}
+
+static int
+finish_chunk(struct revert *r)
+{
+	int rc = !r->n ? RESITE_OK : r->way == RESITE_LOOK ? look_at_chunk(r) : put_chunk_back(r);
+
+	for (size_t i = 0; i < r->n; i++)
+		old_release(&r->v[i]);
+	r->n = 0;
+	return rc;
+}
+
+/* --- all of it -------------------------------------------------------------------- */
+
+static int
+take_record(struct revert *r, uint32_t version, const struct resite_kv *kv, uint32_t n)
+{
+	struct old o;
+	int rc = old_init(&o, r->s, version, kv, n);
+
+	if (rc != RESITE_OK)
+		return rc;
+	if (r->n == CHUNK || is_in_chunk(r, &o))
+		rc = finish_chunk(r);
+	if (rc != RESITE_OK) {
+		old_release(&o);
+		return rc;
+	}
+	r->v[r->n] = o;
+	if (o.was == &o.none)
+		r->v[r->n].was = &r->v[r->n].none;
+	r->n++;
+	return RESITE_OK;
+}
+
+static int
+revert_all(struct revert *r)
+{
+	const struct resite_kv *kv;
+	uint32_t version, n;
+	int rc, last;
+
+	while ((rc = r->s->host->undo_next(r->s->op, &version, &kv, &n)) == 1 &&
+	       (rc = take_record(r, version, kv, n)) == RESITE_OK)
+		;
+	last = rc == RESITE_OK ? finish_chunk(r) : rc;
+	for (size_t i = 0; i < r->n; i++)
+		old_release(&r->v[i]);
+	return last;
 }
 
 int
-set_revert(struct resite_op *op, const struct resite_host *host, uint32_t version,
-	   const struct resite_kv *kv, uint32_t n)
+set_revert(struct resite_op *op, const struct resite_host *host)
 {
 	struct step s;
+	struct revert r = {.s = &s, .way = host->revert_way(op)};
 	int rc = step_init(&s, op, host);
 
-	if (rc == RESITE_OK && version != UNDO_VERSION)
-		rc = resite_fail(op, host, RESITE_ERR_BUG, NULL,
-				 "an undo record of version %u, this plugin knows version %d",
-				 version, UNDO_VERSION);
+	r.v = calloc(CHUNK, sizeof(*r.v));
+	r.changes = calloc(CHUNK, sizeof(*r.changes));
+	r.of = calloc(CHUNK, sizeof(*r.of));
+	if (rc == RESITE_OK && (!r.v || !r.changes || !r.of))
+		rc = resite_fail(op, host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
 	if (rc == RESITE_OK)
 		rc = step_load_key(&s);
 	if (rc == RESITE_OK)
-		rc = revert_record(&s, kv, n);
+		rc = revert_all(&r);
+	free(r.v);
+	free(r.changes);
+	free(r.of);
 	step_release(&s);
 	return rc;
 }

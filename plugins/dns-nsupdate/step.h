@@ -51,8 +51,16 @@ int read_serial(struct step *s, const struct net_endpoint *server, uint32_t *ret
 
 /* Sets the RRsets whose s->now differs, compare-and-swap. */
 int apply_changes(struct step *s);
-/* Sends one change alone; UPDATE_FAILED has called host->fail and *ret_rc set. */
-enum update_verdict send_one(struct step *s, const struct change *c, int *ret_rc);
+/* Who hears what became of each change of a revert. */
+struct settle {
+	void *arg;
+	/* c: of the array that was sent; result: enum resite_reverted; now: what is or was
+	 * there.  RESITE_OK, or what ends the revert. */
+	int (*told)(void *arg, const struct change *c, int result, const struct rrset *now);
+};
+/* Sends changes, compare-and-swap, and writes their undo records, or tells settle. */
+int send_changes(struct step *s, const struct change *changes, size_t n,
+		 const struct settle *settle);
 /* One line for a shell that turns will back into was; for the caller to free. */
 char *by_hand_text(const struct step *s, const struct change *c);
 
@@ -60,7 +68,6 @@ int set_check(struct resite_op *op, const struct resite_host *host);
 int set_probe(struct resite_op *op, const struct resite_host *host);
 int set_apply(struct resite_op *op, const struct resite_host *host);
 int set_verify(struct resite_op *op, const struct resite_host *host);
-int set_revert(struct resite_op *op, const struct resite_host *host, uint32_t version,
-	       const struct resite_kv *kv, uint32_t n);
+int set_revert(struct resite_op *op, const struct resite_host *host);
 
 #endif

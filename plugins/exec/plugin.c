@@ -13,7 +13,7 @@
 
 #define ARGS struct resite_op *op, const struct resite_host *host
 
-enum { SECRET_MAX = 64 * 1024, TEXT_MAX = 900, EXTRA_ALWAYS = 2 };
+enum { SECRET_MAX = 64 * 1024, TEXT_MAX = 900, EXTRA_ALWAYS = 3 };
 
 extern char **environ;
 
@@ -151,6 +151,7 @@ static int
 make_env(struct job *j, const struct resite_kv *undo, uint32_t n_undo)
 {
 	static const char *const modes[] = {"", "disaster", "planned", "rehearsal"};
+	bool force = n_undo && j->host->revert_way(j->op) == RESITE_FORCE;
 	uint32_t n_env = j->host->param_count(j->op, "env");
 	size_t n = 0;
 	int mode = j->host->mode(j->op), rc;
@@ -167,6 +168,8 @@ make_env(struct job *j, const struct resite_kv *undo, uint32_t n_undo)
 	rc = add_extra(j, "RESITE_PHASE", j->phase);
 	if (rc == RESITE_OK)
 		rc = add_extra(j, "RESITE_MODE", mode > 0 && mode < 4 ? modes[mode] : "");
+	if (rc == RESITE_OK && n_undo)
+		rc = add_extra(j, "RESITE_REVERT", force ? "force" : "put_back");
 	for (uint32_t i = 0; rc == RESITE_OK && i < n_undo; i++)
 		rc = add_undo_env(j, &undo[i]);
 	return rc;
@@ -450,21 +453,63 @@ verify(ARGS)
 	return rc;
 }
 
+/* "mx=a, ttl=60" of was.mx and was.ttl, for people. */
+static void
+write_values(const struct resite_kv *kv, uint32_t n, const char *prefix, char buf[TEXT_MAX])
+{
+	size_t len = 0, cut = strlen(prefix);
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < n && len < TEXT_MAX; i++)
+		if (!strncmp(kv[i].key, prefix, cut))
+			len += (size_t)snprintf(buf + len, TEXT_MAX - len, "%s%s=%s", len ? ", " : "",
+						kv[i].key + cut, kv[i].value);
+}
+
 static int
-revert(ARGS, uint32_t version, const struct resite_kv *kv, uint32_t n)
+tell_reverted(ARGS, const struct resite_kv *kv, uint32_t n, int result, const char *now)
+{
+	const char *object = resite_kv_get(kv, n, "object");
+	char was[TEXT_MAX], set[TEXT_MAX];
+
+	write_values(kv, n, "was.", was);
+	write_values(kv, n, "set.", set);
+	return host->reverted(op, object ? object : host->param_str(op, "revert", 0), result, was,
+			      set, now);
+}
+
+/* Only the command knows whether what it finds is still ours: an exit code of
+ * conflict_codes says that it is not. */
+static int
+revert_one(ARGS, uint32_t version, const struct resite_kv *kv, uint32_t n)
 {
 	struct job j = job_for(op, host, "revert");
+	const char *now;
 	int rc;
 
 	if (version != 1)
 		return resite_fail(op, host, RESITE_ERR_REFUSED, NULL,
 				   "an undo record of version %u is from a newer exec plugin", version);
+	if (host->revert_way(op) == RESITE_LOOK)
+		return tell_reverted(op, host, kv, n, RESITE_REVERTED_PUT_BACK,
+				     "not looked at: only the revert command knows");
+	rc = run_job(&j, kv, n);
+	now = j.report.last_line ? j.report.last_line : "the command does not say";
+	if (rc == RESITE_OK)
+		rc = tell_reverted(op, host, kv, n, RESITE_REVERTED_PUT_BACK, now);
+	else if (rc == RESITE_ERR_CONFLICT)
+		rc = tell_reverted(op, host, kv, n, RESITE_REVERTED_CONFLICT, now);
+	job_release(&j);
+	return rc;
+}
+
+static int
+revert(ARGS)
+{
 	if (!is_set(op, host, "revert"))
 		return resite_fail(op, host, RESITE_ERR_REFUSED, "revert",
 				   "the plan gives no revert command: put it back by hand");
-	rc = run_job(&j, kv, n);
-	job_release(&j);
-	return rc;
+	return resite_revert_each(op, host, revert_one);
 }
 
 static const struct resite_action actions[] = {

@@ -21,6 +21,7 @@ struct call {
 	char password[PASSWORD_MAX_BYTES];
 	struct lh_hand hand;    /* how to put back who was at hand_was */
 	const char *hand_was;
+	char record_fault[100]; /* why an undo record cannot be used; "": none was */
 	char *tool;             /* the ldapmodify command for by_hand */
 };
 

@@ -26,28 +26,31 @@ as_berval(const char *s)
 	return (struct berval){strlen(s), (char *)(uintptr_t)s};
 }
 
-static int
-send_swap(struct lh_window *w, const char *dn, int *ret_msgid, struct lh_error *e)
+int
+lh_swap_send(struct lh_conn *c, const struct lh_swap *swap, const char *dn,
+	     const struct berval *txn_id, int *ret_msgid, struct lh_error *e)
 {
-	struct berval from = as_berval(w->swap->from), to = as_berval(w->swap->to);
+	struct berval from = as_berval(swap->from ? swap->from : ""), to = as_berval(swap->to);
 	struct berval *old_values[] = {&from, NULL}, *new_values[] = {&to, NULL};
-	char *type = (char *)(uintptr_t)w->swap->attribute;
+	char *type = (char *)(uintptr_t)swap->attribute;
 	LDAPMod gone = {.mod_op = LDAP_MOD_DELETE | LDAP_MOD_BVALUES, .mod_type = type};
 	LDAPMod put = {.mod_op = LDAP_MOD_ADD | LDAP_MOD_BVALUES, .mod_type = type};
-	LDAPMod *mods[] = {&gone, &put, NULL};
+	LDAPMod *mods[] = {&gone, &put, NULL}, **first = swap->from ? mods : mods + 1;
 	LDAPControl in_txn = {.ldctl_oid = (char *)(uintptr_t)LDAP_CONTROL_TXN_SPEC,
-			      .ldctl_value = w->txn_id, .ldctl_iscritical = 1};
-	LDAPControl *controls[] = {w->txn_id.bv_val ? &in_txn : NULL, NULL};
+			      .ldctl_iscritical = 1};
+	LDAPControl *controls[] = {txn_id ? &in_txn : NULL, NULL};
 	char what[400];
 	int code;
 
 	gone.mod_bvalues = old_values;
 	put.mod_bvalues = new_values;
-	code = ldap_modify_ext(w->c->ld, dn, mods, controls, NULL, ret_msgid);
+	if (txn_id)
+		in_txn.ldctl_value = *txn_id;
+	code = ldap_modify_ext(c->ld, dn, first, controls, NULL, ret_msgid);
 	if (code == LDAP_SUCCESS)
 		return 0;
-	snprintf(what, sizeof(what), "%s: change of %s", w->c->url, dn);
-	return lh_error_ld(e, w->c->ld, code, what);
+	snprintf(what, sizeof(what), "%s: change of %s", c->url, dn);
+	return lh_error_ld(e, c->ld, code, what);
 }
 
 /* --- the window ---------------------------------------------------------- */
@@ -117,7 +120,7 @@ lh_window_send(struct lh_window *w, const char *dn, struct lh_error *e)
 	if (rc)
 		return rc;
 	s = free_slot(w);
-	rc = send_swap(w, dn, &s->msgid, e);
+	rc = lh_swap_send(w->c, w->swap, dn, w->txn_id.bv_val ? &w->txn_id : NULL, &s->msgid, e);
 	if (rc)
 		return rc;
 	s->dn = dn;

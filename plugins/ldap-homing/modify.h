@@ -8,8 +8,12 @@
 #define LH_WINDOW_MAX 1000
 
 struct lh_swap { /* delete the old value, add the new one: fails unless the old one is there */
-	const char *attribute, *from, *to;
+	const char *attribute, *from, *to; /* from NULL: there is no old one */
 };
+
+/* Sends one change, without a place in a window.  txn_id: of the transaction; NULL: none. */
+int lh_swap_send(struct lh_conn *c, const struct lh_swap *swap, const char *dn,
+		 const struct berval *txn_id, int *ret_msgid, struct lh_error *e);
 
 /* One answer: code and diag are the server's. */
 typedef int lh_answer_fn(void *arg, const char *dn, int code, const char *diag,

@@ -1,4 +1,4 @@
-/* move.h -- the work itself: count, move, look again, put back. */
+/* move.h -- the work itself: count, move, look again. */
 #ifndef LDAP_HOMING_MOVE_H
 #define LDAP_HOMING_MOVE_H
 
@@ -50,10 +50,5 @@ struct lh_tally {
  * RESITE_ERR_CONFLICT or _REFUSED when some could not be moved. */
 int lh_move(struct lh_conn *c, const struct lh_task *t, const struct lh_journal *j,
 	    struct lh_tally *tally, struct lh_error *e);
-
-/* Sets attribute of dn back from set to was, if it still is set.  0 also when it
- * is was already; anything else there is RESITE_ERR_CONFLICT. */
-int lh_put_back(struct lh_conn *c, const char *dn, const char *attribute, const char *was,
-		const char *set, struct lh_error *e);
 
 #endif

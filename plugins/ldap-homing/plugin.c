@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "plugins/ldap-homing/call.h"
+#include "plugins/ldap-homing/undo.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -356,35 +357,50 @@ move_verify(struct resite_op *op, const struct resite_host *host)
 
 /* --- revert -------------------------------------------------------------- */
 
-static const char *
-kv_get(const struct resite_kv *kv, uint32_t n, const char *key)
+static int
+next_record(void *arg, struct lh_record *ret)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (!strcmp(kv[i].key, key))
-			return kv[i].value;
-	return NULL;
+	struct call *k = arg;
+	const struct resite_kv *kv;
+	uint32_t version, n;
+	int rc = k->host->undo_next(k->op, &version, &kv, &n);
+
+	if (rc != 1)
+		return rc;
+	*ret = (struct lh_record){resite_kv_get(kv, n, "dn"), resite_kv_get(kv, n, "attribute"),
+				  resite_kv_get(kv, n, "was.home"), resite_kv_get(kv, n, "set.home")};
+	if (version == UNDO_VERSION && ret->dn && ret->attribute && ret->was && ret->set)
+		return 1;
+	snprintf(k->record_fault, sizeof(k->record_fault),
+		 "an undo record of version %u cannot be read (this plugin writes %u)",
+		 (unsigned)version, (unsigned)UNDO_VERSION);
+	return RESITE_ERR_INVALID;
 }
 
 static int
-move_revert(struct resite_op *op, const struct resite_host *host, uint32_t version,
-	    const struct resite_kv *kv, uint32_t n)
+tell_reverted(void *arg, const struct lh_record *r, int result, const char *now)
 {
-	const char *dn = kv_get(kv, n, "dn"), *attribute = kv_get(kv, n, "attribute");
-	const char *was = kv_get(kv, n, "was.home"), *set = kv_get(kv, n, "set.home");
+	struct call *k = arg;
+
+	return k->host->reverted(k->op, r->dn, result, r->was, r->set, now);
+}
+
+static int
+move_revert(struct resite_op *op, const struct resite_host *host)
+{
 	struct lh_error e = {.rc = 0};
 	struct lh_conn c;
 	struct call k;
 	int rc;
 
-	if (version != UNDO_VERSION || !dn || !attribute || !was || !set)
-		return resite_fail(op, host, RESITE_ERR_INVALID, NULL,
-				   "undo record of version %u cannot be read (this plugin writes %u)",
-				   (unsigned)version, (unsigned)UNDO_VERSION);
 	call_init(&k, op, host);
 	rc = call_open(&k, k.target.url, &c);
 	if (rc == RESITE_OK) {
-		if (lh_put_back(&c, dn, attribute, was, set, &e))
-			rc = call_report(&k, &e);
+		const struct lh_records records = {&k, next_record, tell_reverted};
+
+		if (lh_undo(&c, k.task.window, host->revert_way(op), &records, &e))
+			rc = *k.record_fault ? resite_fail(op, host, e.rc, NULL, "%s", k.record_fault)
+					     : call_report(&k, &e);
 		lh_conn_close(&c);
 	}
 	call_release(&k);

@@ -38,6 +38,12 @@ struct resite_op {
 	size_t n_changes;
 	struct fakehost_undo *undos;
 	size_t n_undos;
+	struct fakehost_reverted *reverteds;
+	size_t n_reverteds;
+	int way;             /* enum resite_revert_way; 0: no revert is under way */
+	size_t pulled;       /* records handed out, from the newest */
+	struct resite_kv *handed; /* a copy of the last, freed with the next call */
+	uint32_t n_handed;
 	char *losses, *logs;
 	uint64_t done, total;
 };
@@ -76,6 +82,7 @@ int64_t fake_param_i64(struct resite_op *op, const char *name, uint32_t index);
 
 void fake_set_pair(struct pair **list, size_t *n, const char *key, const char *value);
 const char *fake_get_pair(const struct pair *list, size_t n, const char *key);
+void fake_free_kv(struct resite_kv *kv, uint32_t n);
 /* Turns the timer that is the cancel_fd readable ms from now. */
 void fake_cancel_in(struct resite_op *op, int64_t ms);
 

@@ -73,6 +73,26 @@ host_loss(struct resite_op *op, const char *sentence)
 	return RESITE_OK;
 }
 
+static struct resite_kv *
+copy_kv(const struct resite_kv *kv, uint32_t n)
+{
+	struct resite_kv *kept = fake_must(calloc(n ? n : 1, sizeof(*kept)));
+
+	for (uint32_t i = 0; i < n; i++)
+		kept[i] = (struct resite_kv){fake_copy(kv[i].key), fake_copy(kv[i].value)};
+	return kept;
+}
+
+void
+fake_free_kv(struct resite_kv *kv, uint32_t n)
+{
+	for (uint32_t i = 0; kv && i < n; i++) {
+		free((void *)(uintptr_t)kv[i].key);
+		free((void *)(uintptr_t)kv[i].value);
+	}
+	free(kv);
+}
+
 static bool
 undo_fails(struct resite_op *op)
 {
@@ -83,19 +103,11 @@ static int
 host_undo_add(struct resite_op *op, uint32_t version, const char *by_hand,
 	      const struct resite_kv *kv, uint32_t n)
 {
-	struct fakehost_undo u = {version, n, fake_copy(by_hand), NULL, false};
-	struct resite_kv *kept = fake_must(calloc(n ? n : 1, sizeof(*kept)));
-
-	if (undo_fails(op)) {
-		free(u.by_hand);
-		free(kept);
+	if (undo_fails(op))
 		return RESITE_ERR_REFUSED;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		kept[i] = (struct resite_kv){fake_copy(kv[i].key), fake_copy(kv[i].value)};
-	u.kv = kept;
 	op->undos = fake_must(realloc(op->undos, (op->n_undos + 1) * sizeof(*op->undos)));
-	op->undos[op->n_undos++] = u;
+	op->undos[op->n_undos++] =
+		(struct fakehost_undo){version, n, fake_copy(by_hand), copy_kv(kv, n), false};
 	return RESITE_OK;
 }
 
@@ -120,15 +132,30 @@ host_undo_put(struct resite_op *op, uint32_t version, const char *by_hand,
 	return rc < 0 ? rc : host_sync(op);
 }
 
+/* What is handed out dies with the next call, as the plugin was told. */
 static int
-host_origin_next(struct resite_op *op, uint32_t *version, const struct resite_kv **kv,
-		 uint32_t *n)
+host_undo_next(struct resite_op *op, uint32_t *version, const struct resite_kv **kv, uint32_t *n)
 {
-	(void)op;
-	(void)version;
-	(void)kv;
-	*n = 0;
-	return 0;
+	const struct fakehost_undo *u;
+
+	if (!op->way)
+		fake_die("undo_next belongs to revert");
+	fake_free_kv(op->handed, op->n_handed);
+	op->handed = NULL;
+	if (op->pulled == op->n_undos)
+		return 0;
+	u = &op->undos[op->n_undos - ++op->pulled];
+	op->handed = copy_kv(u->kv, u->n);
+	*version = u->version;
+	*n = op->n_handed = u->n;
+	*kv = op->handed;
+	return 1;
+}
+
+static int
+host_revert_way(struct resite_op *op)
+{
+	return op->way;
 }
 
 static int
@@ -214,6 +241,25 @@ host_progress(struct resite_op *op, uint64_t done, uint64_t total, const char *w
 			what ? what : "");
 }
 
+static int
+host_reverted(struct resite_op *op, const char *object, int result, const char *was,
+	      const char *set, const char *now)
+{
+	static const char *const names[] = {"?", "put back", "already", "conflict", "gone", "refused"};
+
+	if (!op->way || result < RESITE_REVERTED_PUT_BACK || result > RESITE_REVERTED_REFUSED)
+		fake_die("reverted with result %d in way %d", result, op->way);
+	op->reverteds = fake_must(realloc(op->reverteds, (op->n_reverteds + 1) *
+						       sizeof(*op->reverteds)));
+	op->reverteds[op->n_reverteds++] = (struct fakehost_reverted){
+		fake_copy(object), fake_copy(was ? was : ""), fake_copy(set ? set : ""),
+		fake_copy(now ? now : ""), result};
+	if (op->trace)
+		fprintf(op->trace, "%s: %s\n", names[result], object);
+	host_progress(op, op->n_reverteds, op->n_undos, "records");
+	return RESITE_OK;
+}
+
 /* --- time and cancelling ------------------------------------------------- */
 
 static bool
@@ -291,7 +337,9 @@ const struct resite_host fake_host = {
 	.undo_put = host_undo_put,
 	.undo_add = host_undo_add,
 	.sync = host_sync,
-	.origin_next = host_origin_next,
+	.undo_next = host_undo_next,
+	.revert_way = host_revert_way,
+	.reverted = host_reverted,
 	.checkpoint = host_checkpoint,
 	.last_checkpoint = host_last_checkpoint,
 	.output = host_output,

@@ -68,8 +68,23 @@ fakehost_new(const struct resite_action *action)
 }
 
 static void
+clear_reverteds(struct resite_op *op)
+{
+	for (size_t i = 0; i < op->n_reverteds; i++) {
+		free(op->reverteds[i].object);
+		free(op->reverteds[i].was);
+		free(op->reverteds[i].set);
+		free(op->reverteds[i].now);
+	}
+	free(op->reverteds);
+	op->reverteds = NULL;
+	op->n_reverteds = 0;
+}
+
+static void
 clear_call(struct resite_op *op)
 {
+	clear_reverteds(op);
 	for (size_t i = 0; i < op->n_changes; i++) {
 		free(op->changes[i].object);
 		free(op->changes[i].was);
@@ -91,11 +106,7 @@ static void
 free_undos(struct resite_op *op)
 {
 	for (size_t i = 0; i < op->n_undos; i++) {
-		for (uint32_t k = 0; k < op->undos[i].n; k++) {
-			free((void *)(uintptr_t)op->undos[i].kv[k].key);
-			free((void *)(uintptr_t)op->undos[i].kv[k].value);
-		}
-		free(op->undos[i].kv);
+		fake_free_kv(op->undos[i].kv, op->undos[i].n);
 		free(op->undos[i].by_hand);
 	}
 	free(op->undos);
@@ -246,18 +257,22 @@ fakehost_call(struct fakehost *fh, enum fakehost_phase phase)
 }
 
 int
-fakehost_revert_all(struct fakehost *fh)
+fakehost_revert(struct fakehost *fh, enum resite_revert_way way)
 {
-	int rc = RESITE_OK;
+	struct resite_op *op = &fh->op;
+	int rc;
 
-	fake_complete_params(&fh->op);
-	for (size_t i = fh->op.n_undos; i > 0 && rc == RESITE_OK; i--) {
-		const struct fakehost_undo *u = &fh->op.undos[i - 1];
-
-		begin_call(&fh->op);
-		rc = end_call(&fh->op,
-			      fh->op.action->revert(&fh->op, &fake_host, u->version, u->kv, u->n));
-	}
+	fake_complete_params(op);
+	begin_call(op);
+	op->way = (int)way;
+	op->pulled = 0;
+	rc = end_call(op, op->action->revert(op, &fake_host));
+	op->way = 0;
+	fake_free_kv(op->handed, op->n_handed);
+	op->handed = NULL;
+	if (rc == RESITE_OK && op->n_reverteds != op->n_undos)
+		fake_die("%s said OK, but told of %zu records of %zu what became of them",
+			 op->action->name, op->n_reverteds, op->n_undos);
 	return rc;
 }
 
@@ -291,6 +306,23 @@ fakehost_undos(const struct fakehost *fh, size_t *ret_n)
 {
 	*ret_n = fh->op.n_undos;
 	return fh->op.undos;
+}
+
+const struct fakehost_reverted *
+fakehost_reverteds(const struct fakehost *fh, size_t *ret_n)
+{
+	*ret_n = fh->op.n_reverteds;
+	return fh->op.reverteds;
+}
+
+size_t
+fakehost_reverted_count(const struct fakehost *fh, enum resite_reverted result)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < fh->op.n_reverteds; i++)
+		n += fh->op.reverteds[i].result == (int)result;
+	return n;
 }
 
 const char *

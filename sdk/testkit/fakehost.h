@@ -37,6 +37,12 @@ struct fakehost_undo {
 	bool durable; /* put, or followed by a sync */
 };
 
+/* What revert said of one record; result: enum resite_reverted. */
+struct fakehost_reverted {
+	char *object, *was, *set, *now; /* "" for NULL */
+	int result;
+};
+
 struct fakehost_state {
 	bool told; /* host->state was called */
 	char *now, *fingerprint;
@@ -75,8 +81,9 @@ void fakehost_trace(struct fakehost *fh, FILE *to);
 /* Runs one function of the action (RESITE_OK when it has none).  Clears what the
  * last call left, except undo records, outputs and the checkpoint. */
 int fakehost_call(struct fakehost *fh, enum fakehost_phase phase);
-/* Reverts all undo records, newest first; stops at the first that fails. */
-int fakehost_revert_all(struct fakehost *fh);
+/* Reverts all undo records, newest first.  A revert that returns RESITE_OK without having
+ * told of each record ends the test. */
+int fakehost_revert(struct fakehost *fh, enum resite_revert_way way);
 
 /* What the last call left.  All belongs to fh. */
 const char *fakehost_failure(const struct fakehost *fh);       /* "" when none */
@@ -84,6 +91,9 @@ const char *fakehost_failure_param(const struct fakehost *fh); /* may be NULL */
 const struct fakehost_state *fakehost_state(const struct fakehost *fh);
 const struct fakehost_change *fakehost_changes(const struct fakehost *fh, size_t *ret_n);
 const struct fakehost_undo *fakehost_undos(const struct fakehost *fh, size_t *ret_n);
+const struct fakehost_reverted *fakehost_reverteds(const struct fakehost *fh, size_t *ret_n);
+/* How many of them ended so. */
+size_t fakehost_reverted_count(const struct fakehost *fh, enum resite_reverted result);
 const char *fakehost_losses(const struct fakehost *fh);        /* a line each */
 const char *fakehost_logs(const struct fakehost *fh);          /* a line each */
 const char *fakehost_output(const struct fakehost *fh, const char *name); /* or NULL */

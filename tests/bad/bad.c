@@ -184,6 +184,19 @@ many_undo(ARGS)
 	return host->sync(op);
 }
 
+/* Pulls its records and says nothing of them. */
+static int
+deaf_revert(ARGS)
+{
+	const struct resite_kv *kv;
+	uint32_t version, n;
+	int rc;
+
+	while ((rc = host->undo_next(op, &version, &kv, &n)) == 1)
+		;
+	return rc;
+}
+
 static int
 undeclared_output(ARGS)
 {
@@ -291,6 +304,8 @@ static const struct resite_action actions[] = {
 	ACT("slow-cancel", slow_cancel),
 	{.name = "liar", .summary = "says OK, changes nothing", .default_timeout_ms = 60000,
 	 .probe = liar_probe, .apply = apply_ok},
+	{.name = "deaf-revert", .summary = "says nothing of its records",
+	 .default_timeout_ms = 60000, .apply = apply_ok, .revert = deaf_revert},
 	{.name = "never-verified", .summary = "verify is never content",
 	 .default_timeout_ms = 60000, .apply = apply_ok, .verify = pending},
 };

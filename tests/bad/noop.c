@@ -94,15 +94,31 @@ probed_apply(struct resite_op *op, const struct resite_host *host)
 	return rc;
 }
 
+/* The world of this plugin is its records: what was set is there, unless the record says
+ * what somebody else has made of it. */
 static int
-probed_revert(struct resite_op *op, const struct resite_host *host, uint32_t version,
-	      const struct resite_kv *kv, uint32_t n)
+revert_thing(struct resite_op *op, const struct resite_host *host, uint32_t version,
+	     const struct resite_kv *kv, uint32_t n)
 {
-	if (version != 1 || n != 2)
-		return RESITE_ERR_INVALID;
-	if (strcmp(kv[1].value, "new") != 0)
-		return resite_fail(op, host, RESITE_ERR_CONFLICT, NULL, "thing is %s", kv[1].value);
-	return RESITE_OK;
+	const char *was = resite_kv_get(kv, n, "was.thing"), *now = resite_kv_get(kv, n, "now");
+	const char *set = resite_kv_get(kv, n, "set.thing");
+	int result = RESITE_REVERTED_PUT_BACK;
+
+	if (version != 1 || !was || !set)
+		return resite_fail(op, host, RESITE_ERR_INVALID, NULL, "a record of version %u",
+				   (unsigned)version);
+	now = now ? now : set;
+	if (!strcmp(now, was))
+		result = RESITE_REVERTED_ALREADY;
+	else if (strcmp(now, set) != 0 && host->revert_way(op) != RESITE_FORCE)
+		result = RESITE_REVERTED_CONFLICT;
+	return host->reverted(op, "thing", result, was, set, now);
+}
+
+static int
+probed_revert(struct resite_op *op, const struct resite_host *host)
+{
+	return resite_revert_each(op, host, revert_thing);
 }
 
 static const struct resite_param nap_params[] = {

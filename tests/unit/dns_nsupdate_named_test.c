@@ -161,11 +161,11 @@ START_TEST(undo_records_are_durable_before_the_change_and_bring_it_back)
 	ck_assert_uint_eq(n, 3);
 	for (size_t i = 0; i < n; i++)
 		ck_assert(u[i].durable);
-	ck_assert_int_eq(fakehost_revert_all(fh), RESITE_OK);
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_PUT_BACK), RESITE_OK);
 	ck_assert_str_eq(dig(&primary, "sip." ZONE, "A"), "10.1.0.10");
 	ck_assert_str_eq(dig(&primary, "fresh." ZONE, "A"), "");
 	ck_assert_str_eq(dig(&primary, "note." ZONE, "TXT"), "\"one two\" \"th\\\"ree\"");
-	ck_assert_int_eq(fakehost_revert_all(fh), RESITE_OK);
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_PUT_BACK), RESITE_OK);
 }
 END_TEST
 
@@ -188,15 +188,63 @@ START_TEST(the_line_to_follow_by_hand_restores_the_record)
 }
 END_TEST
 
+/* What revert said of an RRset. */
+static const struct fakehost_reverted *
+reverted_of(const char *name)
+{
+	size_t n;
+	const struct fakehost_reverted *all = fakehost_reverteds(fh, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(all[i].object, name))
+			return &all[i];
+	ck_abort_msg("revert said nothing of %s", name);
+}
+
 START_TEST(undo_leaves_alone_what_somebody_changed_since)
 {
 	fakehost_param(fh, "record", "sip 60 A 10.2.0.10");
+	fakehost_param(fh, "record", "fresh 60 A 10.2.0.11");
+	fakehost_param(fh, "record", "other 60 A 10.2.0.12");
+	fakehost_param(fh, "record", "note TXT \"it's\"");
 	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_OK);
 	nsupdate(&primary, "update delete sip." ZONE " A\nupdate add sip." ZONE " 60 A 10.9.9.9");
-	ck_assert_int_eq(fakehost_revert_all(fh), RESITE_ERR_CONFLICT);
-	ck_says(fh, "was 86400 10.1.0.10, was set to 60 10.2.0.10");
-	ck_says(fh, "is now 60 10.9.9.9");
+	nsupdate(&primary, "update delete fresh." ZONE " A");
+	nsupdate(&primary, "update delete note." ZONE " TXT");
+	for (int way = RESITE_LOOK; way <= RESITE_PUT_BACK; way++) {
+		ck_assert_int_eq(fakehost_revert(fh, (enum resite_revert_way)way), RESITE_OK);
+		ck_assert_int_eq(reverted_of("sip." ZONE ". A")->result, RESITE_REVERTED_CONFLICT);
+		ck_assert_str_eq(reverted_of("sip." ZONE ". A")->was, "86400 10.1.0.10");
+		ck_assert_str_eq(reverted_of("sip." ZONE ". A")->set, "60 10.2.0.10");
+		ck_assert_str_eq(reverted_of("sip." ZONE ". A")->now, "60 10.9.9.9");
+		ck_assert_int_eq(reverted_of("fresh." ZONE ". A")->result, RESITE_REVERTED_ALREADY);
+		ck_assert_int_eq(reverted_of("note." ZONE ". TXT")->result, RESITE_REVERTED_GONE);
+		ck_assert_int_eq(reverted_of("other." ZONE ". A")->result, RESITE_REVERTED_PUT_BACK);
+	}
 	ck_assert_str_eq(dig(&primary, "sip." ZONE, "A"), "10.9.9.9");
+	ck_assert_str_eq(dig(&primary, "other." ZONE, "A"), "");
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_FORCE), RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), 2);
+	ck_assert_str_eq(dig(&primary, "sip." ZONE, "A"), "10.1.0.10");
+	ck_assert_str_eq(dig(&primary, "note." ZONE, "TXT"), "\"one two\" \"th\\\"ree\"");
+}
+END_TEST
+
+START_TEST(thousands_of_records_are_put_back_in_few_messages)
+{
+	char record[64], name[64];
+
+	for (int i = 0; i < 2500; i++) {
+		snprintf(record, sizeof(record), "m%d A 10.3.%d.%d", i, i / 250, i % 250);
+		fakehost_param(fh, "record", record);
+	}
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_OK);
+	nsupdate(&primary, "update delete m77." ZONE " A\nupdate add m77." ZONE " 60 A 10.9.9.9");
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_PUT_BACK), RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), 2499);
+	ck_assert_int_eq(reverted_of("m77." ZONE ". A")->result, RESITE_REVERTED_CONFLICT);
+	snprintf(name, sizeof(name), "m2499.%s", ZONE);
+	ck_assert_str_eq(dig(&primary, name, "A"), "");
 }
 END_TEST
 
@@ -494,6 +542,7 @@ main(void)
 	tcase_add_test(tc, undo_records_are_durable_before_the_change_and_bring_it_back);
 	tcase_add_test(tc, the_line_to_follow_by_hand_restores_the_record);
 	tcase_add_test(tc, undo_leaves_alone_what_somebody_changed_since);
+	tcase_add_test(tc, thousands_of_records_are_put_back_in_few_messages);
 	tcase_add_test(tc, a_full_journal_stops_before_the_first_change);
 	tcase_add_test(tc, a_record_changed_in_between_is_a_conflict_that_says_was_and_now);
 	tcase_add_test(tc, one_conflict_among_a_thousand_stops_only_itself);

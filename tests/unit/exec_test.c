@@ -190,7 +190,7 @@ START_TEST(what_probe_reads_for_undo_is_durable_before_apply_and_reverted)
 	ck_assert_uint_eq(n, 1);
 	ck_assert(undo[0].durable);
 	ck_assert_str_eq(undo[0].by_hand, "set mx to a");
-	ck_assert_int_eq(fakehost_revert_all(fh), RESITE_OK);
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_PUT_BACK), RESITE_OK);
 	snprintf(path, sizeof(path), "%s/mx", dir);
 	f = fopen(path, "r");
 	ck_assert(f && fgets(text, sizeof(text), f));
@@ -198,6 +198,35 @@ START_TEST(what_probe_reads_for_undo_is_durable_before_apply_and_reverted)
 	ck_assert_str_eq(text, "a revert\n");
 	unlink(path);
 	rmdir(dir);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_revert_that_finds_another_value_is_a_conflict_with_what_it_said)
+{
+	struct fakehost *fh = shell_host("probe",
+		"echo '{\"undo\":{\"object\":\"mx\",\"was.mx\":\"a\",\"set.mx\":\"b\"}}';"
+		"echo '{\"changes\":1,\"total\":1,\"now\":\"a\"}'");
+	const struct fakehost_reverted *told;
+	size_t n;
+
+	fakehost_param(fh, "apply", "true");
+	fakehost_param(fh, "revert", "echo mx=c; test $RESITE_REVERT = force || exit 9");
+	fakehost_param(fh, "conflict_codes", "9");
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_PROBE), RESITE_OK);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_OK);
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_LOOK), RESITE_OK);
+	ck_assert_str_eq(fakehost_logs(fh), "");
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_PUT_BACK), RESITE_OK);
+	told = fakehost_reverteds(fh, &n);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(told->result, RESITE_REVERTED_CONFLICT);
+	ck_assert_str_eq(told->object, "mx");
+	ck_assert_str_eq(told->was, "mx=a");
+	ck_assert_str_eq(told->set, "mx=b");
+	ck_assert_str_eq(told->now, "mx=c");
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_FORCE), RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), 1);
 	fakehost_free(fh);
 }
 END_TEST
@@ -320,6 +349,7 @@ make_suite(void)
 	tcase_add_test(tc, without_a_probe_command_it_cannot_tell);
 	tcase_add_test(tc, outputs_are_typed_names_and_others_are_refused);
 	tcase_add_test(tc, what_probe_reads_for_undo_is_durable_before_apply_and_reverted);
+	tcase_add_test(tc, a_revert_that_finds_another_value_is_a_conflict_with_what_it_said);
 	tcase_add_test(tc, nothing_is_applied_when_the_undo_record_cannot_be_kept);
 	tcase_add_test(tc, a_secret_goes_in_on_stdin_and_nowhere_else);
 	tcase_add_test(tc, input_and_environment_reach_the_command);

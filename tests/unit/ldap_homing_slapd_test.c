@@ -69,6 +69,12 @@ set_param(struct fakehost *fh, const char *name, const char *text)
 		ck_assert_msg(rc_ == (rc), #phase " gave %d: %s", rc_, fakehost_failure(fh)); \
 	} while (0)
 
+#define revert_is(fh, way, rc)                                                             \
+	do {                                                                               \
+		int rc_ = fakehost_revert(fh, way);                                        \
+		ck_assert_msg(rc_ == (rc), #way " gave %d: %s", rc_, fakehost_failure(fh)); \
+	} while (0)
+
 #define failure_has(fh, part)                                                              \
 	ck_assert_msg(strstr(fakehost_failure(fh), part), "no '%s' in: %s", part,          \
 		      fakehost_failure(fh))
@@ -113,9 +119,14 @@ move_and_undo(const char *transaction_size)
 	output_is(fh, "already", USERS);
 	fakehost_undos(fh, &n);
 	ck_assert_uint_eq(n, USERS);
-	ck_assert_int_eq(fakehost_revert_all(fh), RESITE_OK);
+	revert_is(fh, RESITE_LOOK, RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), USERS);
+	ck_assert_uint_eq(rig_count(r, RIG_TO), USERS);
+	revert_is(fh, RESITE_PUT_BACK, RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), USERS);
 	ck_assert_uint_eq(rig_count(r, RIG_FROM), USERS);
-	ck_assert_int_eq(fakehost_revert_all(fh), RESITE_OK);
+	revert_is(fh, RESITE_PUT_BACK, RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_ALREADY), USERS);
 	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
 	ck_assert_str_eq(fakehost_state(fh)->fingerprint, before);
 	free(before);
@@ -366,17 +377,85 @@ START_TEST(a_user_the_server_will_not_change_does_not_stop_the_others)
 }
 END_TEST
 
+/* What revert said of the user of that number. */
+static const struct fakehost_reverted *
+reverted_of(struct fakehost *fh, unsigned user)
+{
+	const struct fakehost_reverted *all;
+	char name[20];
+	size_t n;
+
+	snprintf(name, sizeof(name), "u%05u", user);
+	all = fakehost_reverteds(fh, &n);
+	for (size_t i = 0; i < n; i++)
+		if (strstr(all[i].object, name))
+			return &all[i];
+	ck_abort_msg("revert said nothing of %s", name);
+}
+
 START_TEST(undo_leaves_alone_what_somebody_else_has_changed_since)
 {
 	struct rig *r = rig_new(30, false);
 	struct fakehost *fh = mover(r);
+	const struct fakehost_reverted *told;
 
 	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
 	rig_set(r, 29, "msRTCSIP-PrimaryHomeServer", RIG_THIRD);
-	ck_assert_int_eq(fakehost_revert_all(fh), RESITE_ERR_CONFLICT);
-	failure_has(fh, "now \"cn=Lc Services,cn=Microsoft,cn=3:1,");
-	failure_has(fh, "was \"" RIG_FROM "\"");
+	rig_set(r, 28, "msRTCSIP-PrimaryHomeServer", RIG_FROM);
+	rig_delete_user(r, 27);
+	for (int way = RESITE_LOOK; way <= RESITE_PUT_BACK; way++) {
+		revert_is(fh, (enum resite_revert_way)way, RESITE_OK);
+		told = reverted_of(fh, 29);
+		ck_assert_int_eq(told->result, RESITE_REVERTED_CONFLICT);
+		ck_assert(strcasestr(told->now, "cn=3:1,") != NULL);
+		ck_assert_str_eq(told->was, RIG_FROM);
+		ck_assert_str_eq(told->set, RIG_TO);
+		ck_assert_int_eq(reverted_of(fh, 28)->result, RESITE_REVERTED_ALREADY);
+		ck_assert_int_eq(reverted_of(fh, 27)->result, RESITE_REVERTED_GONE);
+		ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), 27);
+	}
+	ck_assert_uint_eq(rig_count(r, RIG_FROM), 28);
 	ck_assert_uint_eq(rig_count(r, RIG_THIRD), 1);
+	revert_is(fh, RESITE_FORCE, RESITE_OK);
+	ck_assert_int_eq(reverted_of(fh, 29)->result, RESITE_REVERTED_PUT_BACK);
+	ck_assert_uint_eq(rig_count(r, RIG_FROM), 29);
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(undo_names_whom_the_server_would_not_change_and_puts_the_others_back)
+{
+	struct rig *r = rig_new(300, true);
+	struct fakehost *fh = mover(r);
+
+	call_is(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED);
+	revert_is(fh, RESITE_PUT_BACK, RESITE_ERR_REFUSED);
+	failure_has(fh, "Insufficient access (50)");
+	ck_assert_int_eq(reverted_of(fh, 7)->result, RESITE_REVERTED_REFUSED);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), 299);
+	ck_assert_uint_eq(rig_count(r, RIG_FROM), 300);
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(an_undo_that_is_cancelled_is_finished_by_the_next)
+{
+	struct rig *r = rig_new(USERS, false);
+	struct fakehost *fh = mover(r);
+	size_t first, n;
+
+	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
+	fakehost_undos(fh, &n);
+	fakehost_at_progress(fh, USERS / 3, NULL, NULL);
+	revert_is(fh, RESITE_PUT_BACK, RESITE_ERR_CANCELLED);
+	first = fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK);
+	ck_assert_uint_eq(rig_count(r, RIG_FROM), first);
+	ck_assert_uint_lt(first, USERS);
+	revert_is(fh, RESITE_PUT_BACK, RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_ALREADY), first);
+	ck_assert_uint_eq(rig_count(r, RIG_FROM), USERS);
 	fakehost_free(fh);
 	rig_free(r);
 }
@@ -624,6 +703,8 @@ main(void)
 	tcase_add_test(tc, a_user_changed_by_somebody_else_is_named_and_the_others_move);
 	tcase_add_test(tc, a_user_the_server_will_not_change_does_not_stop_the_others);
 	tcase_add_test(tc, undo_leaves_alone_what_somebody_else_has_changed_since);
+	tcase_add_test(tc, undo_names_whom_the_server_would_not_change_and_puts_the_others_back);
+	tcase_add_test(tc, an_undo_that_is_cancelled_is_finished_by_the_next);
 	tcase_add_test(tc, the_line_by_hand_works_by_hand);
 	tcase_add_test(tc, after_a_killed_server_the_next_apply_moves_exactly_the_rest);
 	tcase_add_test(tc, a_cancel_stops_at_once_and_what_it_reports_is_true);

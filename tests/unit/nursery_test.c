@@ -33,6 +33,8 @@ struct seen {
 	int done_rc;           /* the answer to sync and checkpoint */
 	bool cancel_at_begin;  /* cancel when apply begins */
 	bool stop_at_begin;    /* stop the nursery from inside the callback */
+	const char *batch;     /* the answer to a pull, n_batches times; NULL: none can be read */
+	unsigned n_batches, n_pulls;
 
 	/* What came. */
 	struct strbuf messages, logs; /* a line each */
@@ -76,6 +78,12 @@ answer(struct seen *s, const json_t *msg, const char *kind)
 		attempt_done(s->attempt, id, s->done_rc, s->done_rc ? "the disk is full" : NULL);
 	else if (!strcmp(kind, "secret"))
 		attempt_secret(s->attempt, id, 0, "sesame", 6);
+	else if (!strcmp(kind, "pull") && !s->batch)
+		attempt_no_records(s->attempt, id, RESITE_ERR_REFUSED, "the chain is broken");
+	else if (!strcmp(kind, "pull") && s->n_pulls++ < s->n_batches)
+		attempt_records(s->attempt, id, s->batch, strlen(s->batch));
+	else if (!strcmp(kind, "pull"))
+		attempt_records(s->attempt, id, "[]", 2);
 	else if (!strcmp(kind, "state") && s->go)
 		attempt_go(s->attempt);
 	else if (!strcmp(kind, "state") && s->stop_on_hold)
@@ -335,22 +343,116 @@ START_TEST(an_undo_record_that_is_not_durable_fails_the_step)
 }
 END_TEST
 
-START_TEST(revert_puts_back_what_is_ours_and_tells_the_rest)
+#define RECORD(was, set, more) \
+	"{\"version\":1,\"kv\":{\"was.thing\":\"" was "\",\"set.thing\":\"" set "\"" more "}}"
+#define TWO_RECORDS "[" RECORD("a", "b", "") "," RECORD("a", "b", ",\"now\":\"x\"") "]"
+
+static void
+revert(struct seen *s, int way, const char *batch, unsigned n_batches, uint64_t n_records)
 {
-	json_t *records = json_pack(
-		"[{s:i,s:s,s:{s:s,s:s}},{s:i,s:s,s:{s:s,s:s}}]",
-		"version", 1, "by_hand", "", "kv", "was.thing", "old", "set.thing", "new",
-		"version", 1, "by_hand", "", "kv", "was.thing", "old", "set.thing", "changed");
-	struct attempt_spec spec = {.action = "probed", .revert = records};
+	struct attempt_spec spec = {.action = "probed", .revert = way, .n_records = n_records};
+
+	s->batch = batch;
+	s->n_batches = n_batches;
+	run_spec(s, &spec);
+}
+
+START_TEST(revert_pulls_its_records_and_tells_what_was_not_put_back)
+{
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	revert(&s, RESITE_PUT_BACK, TWO_RECORDS, 2, 4);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert_uint_eq(s.n_pulls, 3);
+	ck_assert(said(&s, "{\"kind\":\"reverted\",\"put_back\":1,\"already\":0,\"items\":["
+			   "{\"result\":\"conflict\",\"object\":\"thing\",\"was\":\"a\",\"set\":\"b\","
+			   "\"now\":\"x\"}]}"));
+	seen_close(&s);
+	seen_open(&s, "noop", -1);
+	revert(&s, RESITE_FORCE, TWO_RECORDS, 1, 2);
+	ck_assert(said(&s, "{\"kind\":\"reverted\",\"put_back\":2,\"already\":0,\"items\":[]}"));
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_look_names_each_object_that_would_be_put_back)
+{
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	revert(&s, RESITE_LOOK, "[" RECORD("a", "b", "") "," RECORD("a", "a", "") "]", 1, 2);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert(said(&s, "{\"kind\":\"reverted\",\"put_back\":0,\"already\":1,\"items\":["
+			   "{\"result\":\"put_back\",\"object\":\"thing\","));
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(records_that_cannot_be_read_end_the_revert_with_the_reason)
+{
+	struct seen s;
+
+	seen_open(&s, "noop", -1);
+	revert(&s, RESITE_PUT_BACK, NULL, 1, 2);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.rc, RESITE_ERR_REFUSED);
+	ck_assert_str_eq(s.text, "the undo records cannot be read: the chain is broken");
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(a_revert_that_does_not_tell_of_every_record_is_a_bug)
+{
+	struct attempt_spec spec = {.action = "deaf-revert", .revert = RESITE_PUT_BACK,
+				    .n_records = 2};
+	struct seen s;
+
+	seen_open(&s, "bad", -1);
+	s.batch = TWO_RECORDS;
+	s.n_batches = 1;
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.rc, RESITE_ERR_BUG);
+	ck_assert_str_eq(s.text, "revert said OK, but told of 0 records of 2 what became of them");
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(an_attempt_without_a_revert_cannot_be_reverted)
+{
+	struct attempt_spec spec = {.action = "noop", .revert = RESITE_PUT_BACK};
 	struct seen s;
 
 	seen_open(&s, "noop", -1);
 	run_spec(&s, &spec);
-	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
-	ck_assert_int_eq(s.end.rc, RESITE_ERR_CONFLICT);
-	ck_assert(said(&s, "{\"kind\":\"reverted\",\"index\":0,\"rc\":0"));
-	ck_assert(said(&s, "{\"kind\":\"reverted\",\"index\":1,\"rc\":-3,\"text\":\"thing is changed\""));
-	json_decref(records);
+	ck_assert_int_eq(s.end.rc, RESITE_ERR_INVALID);
+	ck_assert_str_eq(s.text, "action noop has no revert");
+	seen_close(&s);
+}
+END_TEST
+
+/* 36 MB of records: neither side may hold them. */
+START_TEST(records_flow_through_in_little_memory)
+{
+	char fill[801];
+	struct strbuf batch = STRBUF_INIT;
+	struct seen s;
+
+	memset(fill, 'x', sizeof(fill) - 1);
+	fill[sizeof(fill) - 1] = '\0';
+	for (int i = 0; i < 500; i++)
+		strbuf_addf(&batch, "%s{\"version\":1,\"kv\":{\"was.thing\":\"a\",\"set.thing\":"
+			    "\"b\",\"more\":\"%s\"}}", i ? "," : "[", fill);
+	strbuf_addch(&batch, ']');
+	seen_open(&s, "noop", -1);
+	revert(&s, RESITE_PUT_BACK, batch.buf, 80, 40000);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert_uint_eq(s.n_pulls, 81);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory for a while */
+	ck_assert_int_lt(s.end.maxrss_kb, 20000);
+#endif
+	strbuf_release(&batch);
 	seen_close(&s);
 }
 END_TEST
@@ -840,7 +942,12 @@ make_suite(void)
 	tcase_add_test(good, a_preview_only_looks);
 	tcase_add_test(good, a_read_only_action_runs_verify_alone);
 	tcase_add_test(good, an_undo_record_that_is_not_durable_fails_the_step);
-	tcase_add_test(good, revert_puts_back_what_is_ours_and_tells_the_rest);
+	tcase_add_test(good, revert_pulls_its_records_and_tells_what_was_not_put_back);
+	tcase_add_test(good, a_look_names_each_object_that_would_be_put_back);
+	tcase_add_test(good, records_that_cannot_be_read_end_the_revert_with_the_reason);
+	tcase_add_test(good, a_revert_that_does_not_tell_of_every_record_is_a_bug);
+	tcase_add_test(good, an_attempt_without_a_revert_cannot_be_reverted);
+	tcase_add_test(good, records_flow_through_in_little_memory);
 	tcase_add_test(good, thousands_of_undo_records_arrive_in_few_lines);
 	tcase_add_test(good, a_secret_is_handed_over_whole);
 	tcase_add_test(good, a_cancelled_attempt_can_still_record_what_it_did);

@@ -1,4 +1,5 @@
-/* resite/easy.h -- printf for the two host functions that take one line of text.
+/* resite/easy.h -- printf for the two host functions that take one line of text, and
+ * short ways for what most plugins do.
  *
  * Optional: all of it is inline over <resite/plugin.h>.  Texts longer than
  * RESITE_EASY_MAX bytes end in "...".  A secret must never be an argument.
@@ -77,6 +78,38 @@ resite_i64_or(struct resite_op *op, const struct resite_host *host,
 	      const char *name, int64_t fallback)
 {
 	return host->param_count(op, name) > 0 ? host->param_i64(op, name, 0) : fallback;
+}
+
+
+/* The value of a key in an undo record; NULL: it has none. */
+static inline const char *
+resite_kv_get(const struct resite_kv *kv, uint32_t n, const char *key)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!strcmp(kv[i].key, key))
+			return kv[i].value;
+	return NULL;
+}
+
+/* revert for a plugin that takes its records one by one: calls one() for each, newest
+ * first, until it fails or the time is over. */
+static inline int
+resite_revert_each(struct resite_op *op, const struct resite_host *host,
+		   int (*one)(struct resite_op *, const struct resite_host *, uint32_t version,
+			      const struct resite_kv *kv, uint32_t n))
+{
+	const struct resite_kv *kv;
+	uint32_t version, n;
+	int rc;
+
+	while ((rc = host->undo_next(op, &version, &kv, &n)) == 1) {
+		if (host->time_left_ms(op) <= 0)
+			return RESITE_ERR_CANCELLED;
+		rc = one(op, host, version, kv, n);
+		if (rc != RESITE_OK)
+			return rc;
+	}
+	return rc;
 }
 
 #endif

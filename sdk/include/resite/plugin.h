@@ -6,7 +6,8 @@
  *
  * Strings are UTF-8 and NUL-terminated.  Durations are int64_t milliseconds, _ms.
  * Nobody frees memory that the other side allocated:
- *   host -> plugin pointers are valid until the callback returns;
+ *   host -> plugin pointers are valid until the callback returns (undo_next's: until
+ *   the next undo_next);
  *   plugin -> host pointers are copied before the host function returns;
  *   the descriptor and all it points to is static and never freed.
  * Threads: the host calls from one thread, one call at a time, in a process that runs
@@ -75,6 +76,22 @@ struct resite_kv { /* frozen: passed in arrays, never grows */
 
 enum resite_mode { RESITE_DISASTER = 1, RESITE_PLANNED = 2, RESITE_REHEARSAL = 3 };
 
+/* What revert may do. */
+enum resite_revert_way {
+	RESITE_LOOK = 1,     /* read only: report what PUT_BACK would find and do */
+	RESITE_PUT_BACK = 2, /* compare-and-swap: only what still holds the value that we wrote */
+	RESITE_FORCE = 3,    /* put the former value back, whatever is there now */
+};
+
+/* What became of one undo record (LOOK: what would become of it). */
+enum resite_reverted {
+	RESITE_REVERTED_PUT_BACK = 1, /* the former value is there again */
+	RESITE_REVERTED_ALREADY = 2,  /* it was there before */
+	RESITE_REVERTED_CONFLICT = 3, /* neither our value nor the former one: left alone */
+	RESITE_REVERTED_GONE = 4,     /* the object itself is no longer there */
+	RESITE_REVERTED_REFUSED = 5,  /* the other side said no: now is what it said */
+};
+
 struct resite_host {
 	uint32_t struct_size, abi_minor;
 
@@ -108,10 +125,17 @@ struct resite_host {
 	int (*undo_add)(struct resite_op *, uint32_t version, const char *by_hand,
 			const struct resite_kv *kv, uint32_t n);
 	int (*sync)(struct resite_op *);
-	/* failback: the records that the origin run wrote for this step, oldest first.
-	 * 1: a record; 0: no more; < 0: failed. */
-	int (*origin_next)(struct resite_op *, uint32_t *version,
-			   const struct resite_kv **kv, uint32_t *n);
+	/* revert: the next undo record that the step has written, newest first.  1: a record,
+	 * valid until the next call; 0: no more; < 0: failed, hand it on.  Records may be
+	 * pulled ahead of what is done with them. */
+	int (*undo_next)(struct resite_op *, uint32_t *version,
+			 const struct resite_kv **kv, uint32_t *n);
+	int (*revert_way)(struct resite_op *); /* enum resite_revert_way */
+	/* revert: once for each record pulled, in any order.  object: by the name that
+	 * change() gives it in probe; result: enum resite_reverted; was: the former value,
+	 * set: what we wrote, now: what was found there; NULL: none. */
+	int (*reverted)(struct resite_op *, const char *object, int result, const char *was,
+			const char *set, const char *now);
 	/* Durable marker; a re-run after a crash sees the last one. */
 	int (*checkpoint)(struct resite_op *, const char *name, const char *data);
 	const char *(*last_checkpoint)(struct resite_op *, const char **data);
@@ -151,8 +175,10 @@ struct resite_action {
 	int (*probe)(struct resite_op *, const struct resite_host *);  /* reads only */
 	int (*apply)(struct resite_op *, const struct resite_host *);  /* idempotent, resumable */
 	int (*verify)(struct resite_op *, const struct resite_host *); /* reads only; asks outside */
-	int (*revert)(struct resite_op *, const struct resite_host *, uint32_t version,
-		      const struct resite_kv *kv, uint32_t n);         /* idempotent */
+	/* Puts back what undo records say (undo_next), as revert_way allows, and reports each
+	 * (reverted).  Conflicts are reports, no failure.  Idempotent: a lost attempt is made
+	 * again from the newest record on.  RESITE_ERR_REFUSED: some were refused. */
+	int (*revert)(struct resite_op *, const struct resite_host *);
 };
 
 struct resite_plugin {
@@ -198,9 +224,12 @@ typedef const struct resite_plugin *resite_plugin_v0_fn(void);
  * - action_size and param_size are strides: arrays of structs can grow too.  Static-assert that no
  *   versioned struct ends in padding, or an old binary's padding is read as a new field.
  * - no out-structs from host to plugin: a newer plugin would write past an older host's struct.
- *   origin_next hands out pointers to frozen kv pairs instead.
+ *   undo_next hands out pointers to frozen kv pairs instead.
  * - callbacks take op and host alone: new inputs are new host functions; signatures never change.
  * - undo_add + sync: a mass move writes its records a thousand at a time, one durable write each.
+ * - revert pulls its records: a plugin keeps as many under way as its server likes, and a hundred
+ *   thousand of them pass through neither side's memory at once.
+ * - one revert for undo, its preview (LOOK) and the way back: what is looked at is what is done.
  */
 
 #ifdef __cplusplus
