@@ -16,9 +16,11 @@ struct options {
 	char *only_text;                         /* what only points into; owned */
 	const char *reason;                      /* --reason */
 	const char *expect_head;                 /* --expect-head */
+	const char *beside[CLI_LIST_MAX];        /* --beside-unfinished RUN, more than once */
+	size_t n_beside;
 	uint32_t jobs;                           /* --jobs; 0: default */
 	int verbose;                             /* --verbose minus --quiet */
-	bool json, wait, all;                    /* --json --wait --all */
+	bool json, wait, all, now;               /* --json --wait --all --now */
 	char **args;                             /* what is left, NULL-terminated */
 	int n_args;
 };

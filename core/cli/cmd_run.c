@@ -27,6 +27,9 @@ run_options(const struct options *o)
 	return (struct run_options){
 		.only = o->only,
 		.n_only = o->n_only,
+		.beside = o->beside,
+		.n_beside = o->n_beside,
+		.reason = o->reason,
 		.wait_for_person = o->wait || (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)),
 	};
 }
@@ -91,6 +94,9 @@ cmd_run(const struct command *command, const struct options *o)
 	int rc = cli_open(&cli, o);
 
 	(void)command;
+	if (rc == 0 && o->n_beside && !(o->reason && *o->reason))
+		rc = cli_fail(o, &(struct error){E_INVALID, "--beside-unfinished wants a reason, for "
+			      "the journal: --reason TEXT"});
 	if (rc == 0)
 		rc = cli_request(o, o->args[1], true, &req);
 	if (rc == 0) {

@@ -21,8 +21,10 @@ static const struct command commands[] = {
 	{"retry", "RUN STEP", "try a failed step again", 2, 2, cmd_word},
 	{"skip", "RUN STEP", "go on without a step", 2, 2, cmd_word},
 	{"by-hand", "RUN STEP", "say that a step was done by hand", 2, 2, cmd_word},
-	{"stop", "RUN", "let running steps end and start no more", 1, 1, cmd_word},
-	{"continue", "RUN", "take a stop back", 1, 1, cmd_word},
+	{"pause", "RUN", "start no step until continue is said", 1, 1, cmd_word},
+	{"stop", "RUN", "start no step, and end when those that run have ended", 1, 1, cmd_word},
+	{"continue", "RUN", "take a pause or a stop back", 1, 1, cmd_word},
+	{"abandon", "RUN", "give an unfinished run up: it ends as it is", 1, 1, cmd_word},
 };
 
 static const char options_help[] =
@@ -32,6 +34,8 @@ static const char options_help[] =
 	"  --only WORKLOAD,...    only these workloads and what they depend on\n"
 	"  --reason TEXT          why, for the journal (operator commands need it)\n"
 	"  --expect-head HEAD     verify: the journal must have the event of which this is the head\n"
+	"  --now                  stop: cancel the steps that run, too\n"
+	"  --beside-unfinished RUN  run: though that one has not ended (wants a reason)\n"
 	"  --wait                 run, resume: when paused, wait for a person's word\n"
 	"  --jobs N               steps under way at once (default 32)\n"
 	"  --state DIR            where journals are ($RESITE_STATE)\n"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { OPT_STATE = 256, OPT_PLUGINS, OPT_FROM, OPT_TO, OPT_MODE, OPT_ONLY, OPT_REASON, OPT_JOBS,
-       OPT_EXPECT_HEAD, OPT_JSON, OPT_WAIT, OPT_ALL };
+       OPT_EXPECT_HEAD, OPT_JSON, OPT_WAIT, OPT_ALL, OPT_NOW, OPT_BESIDE };
 
 static const struct option long_options[] = {
 	{"state", required_argument, NULL, OPT_STATE},
@@ -22,6 +22,8 @@ static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"wait", no_argument, NULL, OPT_WAIT},
 	{"all", no_argument, NULL, OPT_ALL},
+	{"now", no_argument, NULL, OPT_NOW},
+	{"beside-unfinished", required_argument, NULL, OPT_BESIDE},
 	{"verbose", no_argument, NULL, 'v'},
 	{"quiet", no_argument, NULL, 'q'},
 	{NULL, 0, NULL, 0},
@@ -44,6 +46,15 @@ add_plugins(struct options *o, const char *dir)
 	if (n == CLI_LIST_MAX)
 		return usage("--plugins", "too many folders");
 	o->plugins[n] = dir;
+	return 0;
+}
+
+static int
+add_beside(struct options *o, const char *run)
+{
+	if (o->n_beside == CLI_LIST_MAX)
+		return usage("--beside-unfinished", "too many runs");
+	o->beside[o->n_beside++] = run;
 	return 0;
 }
 
@@ -96,6 +107,8 @@ set_option(struct options *o, int opt, const char *value)
 	case OPT_JSON: o->json = true; break;
 	case OPT_WAIT: o->wait = true; break;
 	case OPT_ALL: o->all = true; break;
+	case OPT_NOW: o->now = true; break;
+	case OPT_BESIDE: return add_beside(o, value);
 	case 'v': o->verbose++; break;
 	case 'q': o->verbose--; break;
 	default: return EXIT_USAGE; /* getopt has said what is wrong */

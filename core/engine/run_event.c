@@ -66,6 +66,8 @@ static void
 read_word(const json_t *j, struct run_event *e)
 {
 	e->actor = json_str_or(j, "actor", "?");
+	e->reason = json_str_or(j, "reason", NULL);
+	e->now = json_bool_or(j, "now", false);
 }
 
 enum of { OF_RUN, OF_STEP, OF_ATTEMPT };
@@ -92,8 +94,11 @@ static const struct {
 	[EVENT_RETRY] = {"operator.retry", OF_STEP, read_word},
 	[EVENT_SKIP] = {"operator.skip", OF_STEP, read_word},
 	[EVENT_BY_HAND] = {"operator.by-hand", OF_STEP, read_word},
+	[EVENT_PAUSE] = {"operator.pause", OF_RUN, read_word},
 	[EVENT_STOP] = {"operator.stop", OF_RUN, read_word},
 	[EVENT_CONTINUE] = {"operator.continue", OF_RUN, read_word},
+	[EVENT_ABANDON] = {"operator.abandon", OF_RUN, read_word},
+	[EVENT_REFUSED] = {"operator.refused", OF_RUN, NULL},
 };
 
 static int

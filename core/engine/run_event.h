@@ -29,8 +29,11 @@ enum event_kind {
 	EVENT_RETRY,
 	EVENT_SKIP,
 	EVENT_BY_HAND,
+	EVENT_PAUSE,
 	EVENT_STOP,
 	EVENT_CONTINUE,
+	EVENT_ABANDON,
+	EVENT_REFUSED,
 	EVENT_KINDS
 };
 
@@ -50,6 +53,8 @@ struct run_event {
 	const char *name;        /* checkpoint, output */
 	const char *data;        /* checkpoint */
 	const char *actor;       /* of a person's word */
+	const char *reason;      /* of a person's word, or NULL */
+	bool now;                /* stop: what runs is cancelled, too */
 	json_t *value;           /* output; probed: losses, or NULL */
 };
 

@@ -119,6 +119,13 @@ run_state_new(const struct graph *graph, const struct run_config *config)
 }
 
 static void
+said_release(struct said *said)
+{
+	free(said->actor);
+	free(said->reason);
+}
+
+static void
 facts_release(struct step_facts *f)
 {
 	free(f->now);
@@ -128,6 +135,7 @@ facts_release(struct step_facts *f)
 	json_decref(f->outputs);
 	json_decref(f->losses);
 	json_decref(f->approved);
+	said_release(&f->said);
 }
 
 void
@@ -139,6 +147,7 @@ run_state_free(struct run_state *state)
 		facts_release(&state->facts[i]);
 	free(state->facts);
 	json_decref(state->index);
+	said_release(&state->hold_said);
 	sched_free(state->sched);
 	free(state->outcome);
 	free(state);
@@ -179,6 +188,16 @@ keep(const struct applying *a, char **slot, const char *text)
 }
 
 static int
+keep_said(const struct applying *a, struct said *said)
+{
+	int rc = keep(a, &said->actor, a->event->actor ? a->event->actor : "?");
+
+	said->kind = a->event->kind;
+	said->at_ms = a->time_ms;
+	return rc < 0 ? rc : keep(a, &said->reason, a->event->reason ? a->event->reason : "");
+}
+
+static int
 apply_run_started(const struct applying *a)
 {
 	a->state->started_ms = a->time_ms;
@@ -210,13 +229,19 @@ lose_open_attempts(const struct applying *a)
 }
 
 static int
+apply_continue(const struct applying *a)
+{
+	sched_continue(a->state->sched);
+	a->state->hold = HOLD_NONE;
+	return 0;
+}
+
+static int
 apply_run_resumed(const struct applying *a)
 {
 	if (lose_open_attempts(a) < 0)
 		return E_NOMEM;
-	sched_continue(a->state->sched);
-	a->state->told_to_stop = false;
-	return 0;
+	return apply_continue(a);
 }
 
 static int
@@ -371,7 +396,7 @@ apply_approve(const struct applying *a)
 		return rc;
 	sched_approve(a->state->sched, a->step);
 	a->facts->ended_ms = a->time_ms;
-	return 0;
+	return keep_said(a, &a->facts->said);
 }
 
 /* A person has settled the step, or set it free again. */
@@ -382,7 +407,7 @@ apply_step_word(const struct applying *a, bool said)
 		return misfit(a, step_state_name(sched_state(a->state->sched, a->step)));
 	a->facts->ended_ms = a->time_ms;
 	a->facts->in_doubt = false;
-	return 0;
+	return keep_said(a, &a->facts->said);
 }
 
 static int
@@ -404,19 +429,23 @@ apply_by_hand(const struct applying *a)
 }
 
 static int
-apply_stop(const struct applying *a)
+hold(const struct applying *a, enum hold with)
 {
 	sched_stop(a->state->sched);
-	a->state->told_to_stop = true;
-	return 0;
+	a->state->hold = with;
+	return keep_said(a, &a->state->hold_said);
 }
 
 static int
-apply_continue(const struct applying *a)
+apply_pause(const struct applying *a)
 {
-	sched_continue(a->state->sched);
-	a->state->told_to_stop = false;
-	return 0;
+	return hold(a, HOLD_PAUSE);
+}
+
+static int
+apply_stop(const struct applying *a)
+{
+	return hold(a, a->event->now ? HOLD_STOP_NOW : HOLD_STOP);
 }
 
 static int (*const apply_kind[EVENT_KINDS])(const struct applying *) = {
@@ -437,8 +466,11 @@ static int (*const apply_kind[EVENT_KINDS])(const struct applying *) = {
 	[EVENT_RETRY] = apply_retry,
 	[EVENT_SKIP] = apply_skip,
 	[EVENT_BY_HAND] = apply_by_hand,
+	[EVENT_PAUSE] = apply_pause,
 	[EVENT_STOP] = apply_stop,
 	[EVENT_CONTINUE] = apply_continue,
+	[EVENT_ABANDON] = apply_nothing,
+	[EVENT_REFUSED] = apply_nothing,
 };
 
 int
@@ -478,68 +510,16 @@ run_state_apply(struct run_state *state, const json_t *event, int64_t time_ms, s
 	return run_state_take(state, &e, time_ms, err);
 }
 
-#define STATE_BIT(state) (1u << (state))
-
-/* In which states of a step each word makes sense; 0: it is said to the run. */
-static const struct {
-	enum event_kind kind;
-	unsigned states; /* STATE_BITs */
-} word_states[] = {
-	{EVENT_APPROVE, STATE_BIT(STEP_GATE)},
-	{EVENT_RETRY, STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF)},
-	{EVENT_SKIP, STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF) | STATE_BIT(STEP_READY) |
-		     STATE_BIT(STEP_GATE)},
-	{EVENT_BY_HAND, STATE_BIT(STEP_ASK) | STATE_BIT(STEP_BACKOFF) | STATE_BIT(STEP_READY) |
-			STATE_BIT(STEP_GATE)},
-	{EVENT_STOP, 0},
-	{EVENT_CONTINUE, 0},
-};
-
-static int
-permits_step(const struct run_state *state, const struct run_event *word, unsigned states,
-	     struct error *err)
+const char *
+run_state_why_held(const struct run_state *state)
 {
-	const char *verb = strchr(run_event_name(word->kind), '.') + 1;
-	const char *name = state->graph->steps[word->step].name;
-	enum step_state now = sched_state(state->sched, word->step);
-
-	if (!(states & STATE_BIT(now)))
-		return error_set(err, E_REFUSED, "%s does not apply: step %s is %s", verb, name,
-				 step_state_name(now));
-	if (word->kind == EVENT_APPROVE && has_approved(&state->facts[word->step], word->actor))
-		return error_set(err, E_REFUSED, "%s has approved step %s already: %" PRIu32
-				 " more must, each another person", word->actor, name,
-				 sched_approvals(state->sched, word->step));
-	return 0;
-}
-
-int
-run_state_permits(const struct run_state *state, const struct run_event *word, struct error *err)
-{
-	if (state->ended)
-		return error_set(err, E_REFUSED, "the run has ended (%s)", state->outcome);
-	for (size_t i = 0; i < COUNT_OF(word_states); i++) {
-		if (word_states[i].kind != word->kind)
-			continue;
-		return word_states[i].states ?
-			       permits_step(state, word, word_states[i].states, err) : 0;
+	switch (state->hold) {
+	case HOLD_PAUSE: return "a person paused it";
+	case HOLD_STOP:
+	case HOLD_STOP_NOW: return "a person stopped it";
+	case HOLD_NONE: break;
 	}
-	return error_set(err, E_INVALID, "'%s' is no word for a run", run_event_name(word->kind));
-}
-
-int
-run_state_allows(const struct run_state *state, const json_t *word, struct error *err)
-{
-	struct run_event e;
-	int rc;
-
-	if (state->ended)
-		return error_set(err, E_REFUSED, "the run has ended (%s)", state->outcome);
-	rc = run_event_read(word, state->index, &e, err);
-	if (rc == E_INVALID)
-		return error_set(err, E_INVALID, "'%s' is no word for a run",
-				 json_str_or(word, "kind", ""));
-	return rc < 0 ? rc : run_state_permits(state, &e, err);
+	return "a step failed whose policy is to stop";
 }
 
 const char *

@@ -11,7 +11,7 @@
  *	                  text, version, host, pid}
  *	run.resumed      {actor, host, pid}: open attempts are unknown from here on
  *	run.paused, run.stopped  {why}
- *	run.ended        {outcome: "done" | "failed"}
+ *	run.ended        {outcome: "done" | "failed" | "abandoned"}
  *	attempt.started  {step, attempt, intent: "probe" | "apply" | "read"}
  *	attempt.probed   {step, attempt, told, now, fingerprint, changes, total, losses,
  *	                  decision: "apply" | "converged" | "refused" | "look"}; "apply" is
@@ -25,7 +25,10 @@
  *	gate.opened      {step, text}
  *	step.passed      {step}
  *	operator.approve, .retry, .skip, .by-hand  {actor, step, reason}
- *	operator.stop, .continue                   {actor, reason}
+ *	operator.pause, .stop, .continue           {actor, reason}; a stop has now: true when
+ *	                                           running attempts are cancelled, too
+ *	operator.abandon {actor, reason}: run.ended follows
+ *	operator.refused {actor, word, step, why}: changes nothing
  */
 #ifndef CORE_ENGINE_RUN_STATE_H
 #define CORE_ENGINE_RUN_STATE_H
@@ -33,6 +36,16 @@
 #include "core/engine/run_event.h"
 
 #define JOURNAL_FORMAT 1
+
+/* The last word of a person, to a step or to the run. */
+struct said {
+	enum event_kind kind;
+	char *actor, *reason; /* NULL: nothing was said, or it was taken back */
+	int64_t at_ms;
+};
+
+/* What a person holds the run with. */
+enum hold { HOLD_NONE, HOLD_PAUSE, HOLD_STOP, HOLD_STOP_NOW };
 
 /* What the events said of one step, beyond its place in the schedule. */
 struct step_facts {
@@ -50,6 +63,7 @@ struct step_facts {
 	char *checkpoint, *checkpoint_data; /* the last one, or NULL */
 	json_t *losses;          /* array of sentences, or NULL */
 	json_t *approved;        /* array of who has approved, or NULL */
+	struct said said;
 };
 
 struct run_state {
@@ -60,7 +74,8 @@ struct run_state {
 	int64_t started_ms;        /* time of run.started */
 	int64_t last_ms;           /* time of the last event */
 	bool ended;                /* run.ended was seen */
-	bool told_to_stop;         /* a person said stop, and nobody continue since */
+	enum hold hold;
+	struct said hold_said;     /* by whom and why, unless HOLD_NONE */
 	char *outcome;             /* of run.ended, or NULL */
 };
 
@@ -81,11 +96,9 @@ int run_state_apply(struct run_state *state, const json_t *event, int64_t time_m
 int run_state_take(struct run_state *state, const struct run_event *event, int64_t time_ms,
 		   struct error *err);
 
-/* Whether an operator's word (an event operator.*) applies now.  E_REFUSED: err says
- * in the step's own terms why not; E_NOTFOUND: no such step. */
-int run_state_allows(const struct run_state *state, const json_t *word, struct error *err);
-int run_state_permits(const struct run_state *state, const struct run_event *word,
-		      struct error *err);
+/* Why a run that was told to start nothing more does not go on, for run.stopped and
+ * run.paused. */
+const char *run_state_why_held(const struct run_state *state);
 
 /* For graph_step_params; ctx is the run_state. */
 const char *run_state_output(void *ctx, uint32_t step, const char *name);

@@ -113,10 +113,19 @@ give_up(struct sched *s, uint32_t step)
 		settle(s, step, STEP_FAILED);
 		return;
 	case POLICY_STOP:
-		s->stopping = true;
+		s->node[step].stops = true;
+		s->stoppers++;
 		break;
 	}
 	set_state(s, step, STEP_ASK);
+}
+
+/* A person has answered for step: it stops the run no longer. */
+static void
+answered(struct sched *s, uint32_t step)
+{
+	s->stoppers -= s->node[step].stops;
+	s->node[step].stops = false;
 }
 
 static int64_t
@@ -156,7 +165,7 @@ sched_time(struct sched *s, int64_t now_ms)
 int64_t
 sched_wake_ms(const struct sched *s)
 {
-	return s->sleeping.len && !s->stopping ? -s->wake_key[s->sleeping.item[0]] : INT64_MAX;
+	return s->sleeping.len && !sched_stopping(s) ? -s->wake_key[s->sleeping.item[0]] : INT64_MAX;
 }
 
 static int64_t
@@ -197,7 +206,7 @@ take_prompt(struct sched *s, struct sched_command *ret)
 bool
 sched_next(struct sched *s, struct sched_command *ret)
 {
-	if (s->stopping)
+	if (sched_stopping(s))
 		return false;
 	if (s->prompt.len) {
 		take_prompt(s, ret);
@@ -349,6 +358,7 @@ sched_retry(struct sched *s, uint32_t step)
 	else if (n->state != STEP_ASK)
 		return false;
 	n->tries = 0;
+	answered(s, step);
 	sched__make_ready(s, step);
 	return true;
 }
@@ -371,6 +381,7 @@ settle_by_word(struct sched *s, uint32_t step, enum step_state state)
 	default:
 		return false;
 	}
+	answered(s, step);
 	settle(s, step, state);
 	return true;
 }
@@ -390,13 +401,15 @@ sched_by_hand(struct sched *s, uint32_t step)
 void
 sched_stop(struct sched *s)
 {
-	s->stopping = true;
+	s->told_to_stop = true;
 }
 
 void
 sched_continue(struct sched *s)
 {
-	s->stopping = false;
+	s->told_to_stop = false;
+	for (uint32_t i = 0; s->stoppers && i < s->n_steps; i++)
+		answered(s, i);
 }
 
 /* --- questions ----------------------------------------------------------- */
@@ -435,7 +448,7 @@ sched_phase(const struct sched *s)
 		return RUN_DONE;
 	if (s->running)
 		return RUN_ACTIVE;
-	if (s->stopping)
+	if (sched_stopping(s))
 		return RUN_STOPPED;
 	return s->count[STEP_READY] || s->count[STEP_BACKOFF] ? RUN_ACTIVE : RUN_PAUSED;
 }
@@ -443,7 +456,7 @@ sched_phase(const struct sched *s)
 bool
 sched_stopping(const struct sched *s)
 {
-	return s->stopping;
+	return s->told_to_stop || s->stoppers;
 }
 
 uint32_t

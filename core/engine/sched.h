@@ -140,7 +140,9 @@ bool sched_retry(struct sched *sched, uint32_t step);
 bool sched_skip(struct sched *sched, uint32_t step);
 bool sched_by_hand(struct sched *sched, uint32_t step);
 void sched_stop(struct sched *sched);
-void sched_continue(struct sched *sched); /* takes back a stop */
+/* Takes back a stop of a person, and those of steps whose policy is to stop.  Of the
+ * latter, a word to the failed step takes back its own. */
+void sched_continue(struct sched *sched);
 
 enum step_state sched_state(const struct sched *sched, uint32_t step);
 uint32_t sched_attempts(const struct sched *sched, uint32_t step); /* opened so far */

@@ -16,6 +16,7 @@ struct node {
 	uint8_t state;         /* enum step_state */
 	uint8_t flags;         /* enum sched_step_flags */
 	uint8_t policy;        /* enum step_policy */
+	bool stops;            /* ASK: it failed, and its policy has stopped the run */
 	uint16_t waits_for;    /* READY: the limit in whose list it is, or NO_LIMIT */
 	int64_t backoff_ms, max_backoff_ms, timeout_ms;
 };
@@ -43,7 +44,8 @@ struct sched {
 	uint32_t jobs, running; /* attempts allowed and open */
 	uint32_t count[STEP_FAILED + 1];
 	int64_t deadline_ms, now_ms;
-	bool stopping;          /* start nothing more */
+	bool told_to_stop;      /* start nothing more: a person has said so */
+	uint32_t stoppers;      /* steps that stop the run by their policy */
 	size_t bytes;           /* allocated in all */
 };
 

@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/base/strbuf.h"
+#include "core/engine/words.h"
 #include "core/run/control.h"
 
 #include <errno.h>
@@ -14,10 +15,6 @@
 #include <unistd.h>
 
 #define WORD_MAX 65536
-
-const char *const control_kinds[] = {"operator.approve", "operator.retry", "operator.skip",
-				     "operator.by-hand", "operator.stop", "operator.continue",
-				     NULL};
 
 struct control {
 	uv_poll_t listening;
@@ -59,11 +56,8 @@ int
 control_check(const json_t *word, struct error *err)
 {
 	const char *kind = json_str_or(word, "kind", "");
-	const char *const *k = control_kinds;
 
-	while (*k && strcmp(*k, kind))
-		k++;
-	if (!*k)
+	if (!word_find(kind))
 		return error_set(err, E_INVALID, "'%s' is no word for a run", kind);
 	if (!*json_str_or(word, "reason", ""))
 		return error_set(err, E_INVALID, "a reason is wanted: it stands in the journal for "
@@ -106,19 +100,30 @@ peer_actor(int fd)
 	return strbuf_detach(&name);
 }
 
+/* The event that a word becomes: what may be said, and who the kernel says it is. */
+static json_t *
+event_of(const json_t *word, const char *actor)
+{
+	static const char *const members[] = {"step", "reason", "now"};
+	json_t *event = json_pack("{s:s, s:s}", "kind", json_str_or(word, "kind", ""), "actor",
+				  actor ? actor : "?");
+
+	for (size_t i = 0; event && i < COUNT_OF(members); i++)
+		if (json_object_get(word, members[i]))
+			json_object_set(event, members[i], json_object_get(word, members[i]));
+	return event;
+}
+
 static int
-hear(struct peer *p, const char *line, size_t len, struct error *err)
+hear(struct peer *p, const char *line, size_t len, struct control_answer *ret, struct error *err)
 {
 	json_t *word = json_parse(line, len, err), *event = NULL;
 	char *actor = peer_actor(p->fd);
 	int rc = word ? control_check(word, err) : E_INVALID;
 
 	if (rc == 0) {
-		event = json_pack("{s:s, s:s, s:s*, s:s}", "kind", json_str_or(word, "kind", ""),
-				  "actor", actor ? actor : "?", "step",
-				  json_str_or(word, "step", NULL), "reason",
-				  json_str_or(word, "reason", ""));
-		rc = event ? p->control->word(p->control->ctx, event, err) :
+		event = event_of(word, actor);
+		rc = event ? p->control->word(p->control->ctx, event, ret, err) :
 			     error_set(err, E_NOMEM, "out of memory");
 	}
 	json_decref(event);
@@ -132,9 +137,12 @@ answer(struct peer *p, const char *line, size_t len)
 {
 	struct error err = {0};
 	struct strbuf out = STRBUF_INIT;
+	struct control_answer ret = {.said = false};
 
-	if (hear(p, line, len, &err) == 0) {
-		strbuf_addstr(&out, "{\"ok\":true}\n");
+	if (hear(p, line, len, &ret, &err) == 0) {
+		strbuf_addstr(&out, "{\"ok\":true,\"text\":");
+		json_write_string(&out, ret.text);
+		strbuf_addf(&out, ",\"said\":%s}\n", ret.said ? "true" : "false");
 	} else {
 		strbuf_addstr(&out, "{\"ok\":false,\"text\":");
 		json_write_string(&out, err.text);
@@ -280,7 +288,7 @@ connect_to(const char *state_dir, const char *run, struct error *err)
 }
 
 static int
-read_answer(int fd, struct error *err)
+read_answer(int fd, struct control_answer *ret, struct error *err)
 {
 	struct strbuf in = STRBUF_INIT;
 	char buf[4096];
@@ -297,13 +305,16 @@ read_answer(int fd, struct error *err)
 	else if (!json_bool_or(reply, "ok", false))
 		rc = error_set(err, json_bool_or(reply, "usage", false) ? E_INVALID : E_REFUSED,
 			       "%s", json_str_or(reply, "text", "refused"));
+	ret->said = json_bool_or(reply, "said", false);
+	snprintf(ret->text, sizeof(ret->text), "%s", json_str_or(reply, "text", ""));
 	json_decref(reply);
 	strbuf_release(&in);
 	return rc;
 }
 
 int
-control_say(const char *state_dir, const char *run, const json_t *word, struct error *err)
+control_say(const char *state_dir, const char *run, const json_t *word,
+	    struct control_answer *ret, struct error *err)
 {
 	struct strbuf out = STRBUF_INIT;
 	int fd = connect_to(state_dir, run, err), rc;
@@ -315,7 +326,7 @@ control_say(const char *state_dir, const char *run, const json_t *word, struct e
 	if (out.failed || send(fd, out.buf, out.len, MSG_NOSIGNAL) != (ssize_t)out.len)
 		rc = error_errno(err, errno, "cannot speak to run %s", run);
 	else
-		rc = read_answer(fd, err);
+		rc = read_answer(fd, ret, err);
 	strbuf_release(&out);
 	close(fd);
 	return rc;

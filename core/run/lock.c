@@ -182,6 +182,20 @@ run_lock_release(struct run_lock *lock)
 	*lock = (struct run_lock)RUN_LOCK_INIT;
 }
 
+int
+run_lock_workers_gone(const char *state_dir, const char *run, struct error *err)
+{
+	int fd, rc = 0;
+
+	/* Without the file nothing was ever started. */
+	if (open_lock(state_dir, run, "workers", O_CLOEXEC, &fd, NULL) < 0)
+		return 0;
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+		rc = still_held(fd, run, err);
+	close(fd);
+	return rc;
+}
+
 bool
 run_lock_known(const char *state_dir, const char *run)
 {

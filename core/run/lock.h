@@ -28,6 +28,10 @@ int run_lock_take(struct run_lock *lock, const char *state_dir, const char *run,
 		  int64_t wait_ms, struct error *err);
 void run_lock_release(struct run_lock *lock);
 
+/* Whether no process is left of those that the run's last orchestrator had started.
+ * E_BUSY names them. */
+int run_lock_workers_gone(const char *state_dir, const char *run, struct error *err);
+
 /* Whether a run of that name has ever been locked here. */
 bool run_lock_known(const char *state_dir, const char *run);
 

@@ -45,6 +45,7 @@ struct run {
 	struct plugins *plugins;
 	struct control *control;
 	struct run_lock lock;
+	int plan_fd;                  /* the plan's lock; -1: not taken */
 	struct live **live;           /* by step; NULL: no open attempt */
 	uint32_t n_live;
 	struct effect *effect;        /* in order */

@@ -2,7 +2,9 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/vec.h"
+#include "core/engine/words.h"
 #include "core/run/orchestra.h"
+#include "core/run/plan_lock.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -204,17 +206,10 @@ pause_event(const char *kind, const char *why)
 	return event;
 }
 
-/* Nothing runs and nothing is ready: a person is wanted. */
+/* Waits for a person's word; that it does is told once. */
 static void
-pause_run(struct run *run)
+stay(struct run *run, const char *why)
 {
-	const struct sched *s = run->l->state->sched;
-	const char *why = sched_count(s, STEP_ASK) ? "a step has failed" : "an approval is wanted";
-
-	if (!run->options->wait_for_person || !run->control) {
-		finish(run, EXIT_PAUSED, pause_event("run.paused", why));
-		return;
-	}
 	if (run->paused_said)
 		return;
 	run->paused_said = true;
@@ -222,14 +217,31 @@ pause_run(struct run *run)
 	commit(run);
 }
 
+/* Nothing runs and nothing is ready: a person is wanted. */
 static void
-finish_stopped(struct run *run)
+pause_run(struct run *run)
 {
-	if (run->l->state->told_to_stop)
-		finish(run, EXIT_PAUSED, pause_event("run.stopped", "a person stopped it"));
+	const struct sched *s = run->l->state->sched;
+	const char *why = sched_count(s, STEP_ASK) ? "a step has failed" : "an approval is wanted";
+
+	if (run->options->wait_for_person && run->control)
+		stay(run, why);
 	else
-		finish(run, EXIT_FAILED,
-		       pause_event("run.stopped", "a step failed whose policy is to stop"));
+		finish(run, EXIT_PAUSED, pause_event("run.paused", why));
+}
+
+/* Nothing runs, and nothing may start. */
+static void
+rest(struct run *run)
+{
+	const struct run_state *state = run->l->state;
+	const char *why = run_state_why_held(state);
+
+	if (state->hold == HOLD_PAUSE)
+		stay(run, why);
+	else
+		finish(run, state->hold == HOLD_NONE ? EXIT_FAILED : EXIT_PAUSED,
+		       pause_event("run.stopped", why));
 }
 
 static void
@@ -254,7 +266,7 @@ look_for_end(struct run *run)
 		pause_run(run);
 		break;
 	case RUN_STOPPED:
-		finish_stopped(run);
+		rest(run);
 		break;
 	}
 }
@@ -299,52 +311,70 @@ on_turn(uv_prepare_t *prepare)
 
 /* --- words from outside -------------------------------------------------- */
 
+/* An allowed word becomes durable, then it has its effect. */
 static int
-on_word(void *ctx, json_t *event, struct error *err)
+obey(struct run *run, json_t *event, struct error *err)
 {
-	struct run *run = ctx;
-	int rc;
+	int rc = record(run, event, err);
 
-	if (run->halted || run->over)
-		return error_set(err, E_REFUSED, "the run is ending");
-	rc = run_state_allows(run->l->state, event, err);
-	if (rc < 0)
-		return rc;
-	rc = record(run, event, err);
 	if (rc < 0) {
 		run_halt(run, err);
 		return rc;
 	}
 	run->paused_said = false; /* should it pause again, that is told again */
 	commit(run);
+	/* After the commit: no attempt is left that is still to be started. */
+	if (run->l->state->hold == HOLD_STOP_NOW)
+		attempts_cancel_all(run, "a person stopped the run");
 	return run->halted ? error_set(err, run->why.code, "%s", run->why.text) : 0;
 }
 
-/* The first interrupt lets running steps end and starts none; the second one
- * cancels them. */
+static int
+on_word(void *ctx, json_t *event, struct control_answer *answer, struct error *err)
+{
+	struct run *run = ctx;
+	int rc;
+
+	if (run->halted || run->over)
+		return error_set(err, E_REFUSED, "the run is ending: say it again when it has");
+	if (word_find(json_str_or(event, "kind", ""))->flags & WORD_AT_REST)
+		return error_set(err, E_REFUSED, "process %ld works on the run: resite stop %s first",
+				 (long)getpid(), run->l->run);
+	rc = word_judge_json(run->l->state, event, run_now_ms(run), answer->text, err);
+	answer->said = *answer->text;
+	if (rc < 0 || answer->said)
+		return rc;
+	rc = obey(run, event, err);
+	if (rc == 0)
+		word_answer(run->l->state, event, answer->text);
+	return rc;
+}
+
+/* The first interrupt is a stop, the second one a stop --now. */
 static void
 on_signal(uv_signal_t *handle, int signum)
 {
 	struct run *run = handle->data;
-	json_t *event;
+	bool again = ++run->interrupts > 1;
+	json_t *event = event_new("operator.stop", NULL);
+	char *actor = run_actor();
+	struct error err = {0};
 
-	if (++run->interrupts > 1) {
-		run_log(run, SCHED_NONE, LOG_WARN, "%s again: the running steps are cancelled",
-			strsignal(signum));
-		attempts_cancel_all(run, "interrupted");
-		return;
-	}
-	run_log(run, SCHED_NONE, LOG_WARN, "%s: running steps end, no new ones start (once more: "
-		"cancel them)", strsignal(signum));
-	event = event_new("operator.stop", NULL);
+	run_log(run, SCHED_NONE, LOG_WARN, again ? "%s again: the running steps are cancelled" :
+		"%s: running steps end, no new ones start (once more: cancel them)",
+		strsignal(signum));
 	if (event) {
-		char *actor = run_actor();
-
 		json_object_set_new(event, "actor", json_string(actor ? actor : "?"));
 		json_object_set_new(event, "reason", json_string(strsignal(signum)));
-		free(actor);
 	}
-	run_record(run, event);
+	if (event && again)
+		json_object_set_new(event, "now", json_true());
+	if (!run->halted && event && run->l->state->hold < (again ? HOLD_STOP_NOW : HOLD_STOP))
+		obey(run, event, &err);
+	else if (again)
+		attempts_cancel_all(run, "interrupted");
+	json_decref(event);
+	free(actor);
 }
 
 /* --- a run's life -------------------------------------------------------- */
@@ -416,6 +446,7 @@ release(struct run *run)
 	free(run->live);
 	journal_free(run->journal);
 	redact_release(&run->secrets);
+	plan_lock_release(run->plan_fd);
 	run_lock_release(&run->lock);
 }
 
@@ -467,13 +498,13 @@ add_origin(json_t *event)
 }
 
 static json_t *
-only_to_json(const struct run_options *options)
+names_to_json(const char *const *names, size_t n)
 {
-	json_t *only = json_array();
+	json_t *all = json_array();
 
-	for (size_t i = 0; only && i < options->n_only; i++)
-		json_array_append_new(only, json_string(options->only[i]));
-	return only;
+	for (size_t i = 0; all && i < n; i++)
+		json_array_append_new(all, json_string(names[i]));
+	return all;
 }
 
 static json_t *
@@ -493,7 +524,12 @@ started_event(const struct run *run)
 	json_object_set_new(event, "from", json_string(g->from));
 	json_object_set_new(event, "to", json_string(g->to));
 	json_object_set_new(event, "mode", json_string(mode_name(g->mode)));
-	json_object_set_new(event, "only", only_to_json(run->options));
+	json_object_set_new(event, "only", names_to_json(run->options->only, run->options->n_only));
+	if (run->options->n_beside) {
+		json_object_set_new(event, "beside", names_to_json(run->options->beside,
+								   run->options->n_beside));
+		json_object_set_new(event, "reason", json_string(run->options->reason));
+	}
 	json_object_set_new(event, "jobs", json_integer(run->settings->jobs));
 	json_object_set_new(event, "plugins", schemas_to_json(l->schemas));
 	json_object_set_new(event, "text", plan_text_to_json(&l->text));
@@ -533,18 +569,25 @@ run_start(struct loaded *l, const struct settings *settings, struct store *store
 	  const struct run_options *options, const struct run_observer *observer, int *ret_exit,
 	  struct error *err)
 {
-	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer};
+	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer,
+			  .plan_fd = -1};
 	struct run_config config = {.jobs = settings->jobs};
 	int rc = run_lock_take(&run.lock, settings->state_dir, l->run, 0, err);
 
-	if (rc < 0)
-		return rc;
-	l->state = run_state_new(l->graph, &config);
-	if (!l->state) {
-		run_lock_release(&run.lock);
-		return error_set(err, E_NOMEM, "out of memory");
+	if (rc == 0)
+		rc = plan_lock_take(settings->state_dir, l->graph->plan, l->run, clock_wall_ms(),
+				    &run.plan_fd, err);
+	if (rc == 0)
+		rc = plan_lock_unfinished(settings->state_dir, store, l->graph, options, err);
+	if (rc == 0) {
+		l->state = run_state_new(l->graph, &config);
+		rc = l->state ? 0 : error_set(err, E_NOMEM, "out of memory");
 	}
-	return orchestrate(&run, store, false, ret_exit, err);
+	if (rc == 0)
+		return orchestrate(&run, store, false, ret_exit, err);
+	plan_lock_release(run.plan_fd);
+	run_lock_release(&run.lock);
+	return rc;
 }
 
 int
@@ -552,14 +595,22 @@ run_resume(struct loaded *l, const struct settings *settings, struct store *stor
 	   const struct run_options *options, const struct run_observer *observer, int *ret_exit,
 	   struct error *err)
 {
-	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer};
+	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer,
+			  .plan_fd = -1};
 	int rc;
 
 	if (l->state->ended)
 		return error_set(err, E_REFUSED, "run %s has ended (%s): there is nothing to resume",
 				 l->run, l->state->outcome);
 	rc = run_lock_take(&run.lock, settings->state_dir, l->run, WORKERS_WAIT_MS, err);
-	return rc < 0 ? rc : orchestrate(&run, store, true, ret_exit, err);
+	if (rc < 0)
+		return rc;
+	rc = plan_lock_take(settings->state_dir, l->graph->plan, l->run, l->state->started_ms,
+			    &run.plan_fd, err);
+	if (rc == 0)
+		return orchestrate(&run, store, true, ret_exit, err);
+	run_lock_release(&run.lock);
+	return rc;
 }
 
 char *

@@ -11,6 +11,7 @@
 #ifndef CORE_RUN_RUN_H
 #define CORE_RUN_RUN_H
 
+#include "core/run/control.h"
 #include "core/run/load.h"
 
 /* Exit statuses of the program (DESIGN.md, 9). */
@@ -39,6 +40,9 @@ struct run_options {
 	const char *const *only; /* workloads, as in bind_request; for the journal */
 	size_t n_only;
 	bool wait_for_person;    /* paused: stay and listen, do not end */
+	const char *const *beside; /* n_beside unfinished runs that a person starts beside */
+	size_t n_beside;
+	const char *reason;      /* why; NULL: none was given */
 };
 
 /* Starts a new run of the plan in l (from load_plan, with l->run set) and carries it
@@ -54,11 +58,17 @@ int run_resume(struct loaded *l, const struct settings *settings, struct store *
 	       const struct run_options *options, const struct run_observer *observer,
 	       int *ret_exit, struct error *err);
 
+/* What became of a word. */
+struct run_answer {
+	struct control_answer a;
+	bool live; /* an orchestrator has heard it; else it is in the journal */
+};
+
 /* Says an operator's word (see run/control.h; actor is added) to run: to its
  * orchestrator when one is at work, else straight into its journal, for the next
- * resume.  *ret_live: which of the two it was.  E_REFUSED: it does not apply. */
+ * resume.  E_REFUSED: it does not apply. */
 int run_say(const struct settings *settings, struct store *store, const char *run, json_t *word,
-	    bool *ret_live, struct error *err);
+	    struct run_answer *ret, struct error *err);
 
 /* A new id for a run of runbook: "20261122-235501-move", and "…-move-2" when that
  * second has one already.  Of two that are made at the very same time only one can

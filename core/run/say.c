@@ -1,59 +1,139 @@
 /* An operator's word to a run that may or may not have an orchestrator now. */
 #include "core/base/base.h"
 #include "core/base/clock.h"
-#include "core/run/control.h"
+#include "core/engine/words.h"
 #include "core/run/lock.h"
 #include "core/run/run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+/* An orchestrator that begins or ends has the run's lock and no socket for a moment. */
+#define BETWEEN_MS 3000
+#define POLL_MS 50
+
+/* --- into the journal of a run that nobody works on -------------------------- */
+
+struct saying {
+	const struct settings *settings;
+	struct store *store;
+	const char *run;
+	json_t *word;
+	struct run_answer *ret;
+	struct error *err;
+};
+
+static int
+judge(const struct saying *s, const struct loaded *l)
+{
+	const struct word *w = word_find(json_str_or(s->word, "kind", ""));
+	const char *verb = word_verb(w->kind);
+	int rc = word_judge_json(l->state, s->word, clock_wall_ms(), s->ret->a.text, s->err);
+
+	s->ret->a.said = *s->ret->a.text;
+	if (rc == E_REFUSED && sched_count(l->state->sched, STEP_RUNNING))
+		return error_set(s->err, rc, "run %s was interrupted while steps ran, and nobody works on "
+				 "it: how they ended is not known yet; resite resume %s finds out",
+				 s->run, s->run);
+	if (rc == 0 && !s->ret->a.said && w->flags & WORD_LIVE)
+		return error_set(s->err, E_REFUSED, "%s does not apply: nobody works on run %s, so "
+				 "nothing starts before: resite resume %s", verb, s->run, s->run);
+	if (rc == 0 && w->flags & WORD_AT_REST)
+		return run_lock_workers_gone(s->settings->state_dir, s->run, s->err);
+	return rc;
+}
+
+static int
+write_events(const struct saying *s, const struct loaded *l)
+{
+	struct journal *journal = journal_new(s->store, s->run, l->end.last_seq, l->end.last_hash,
+					      NULL);
+	int64_t now_ms = clock_wall_ms();
+	int rc = journal ? journal_add(journal, now_ms, s->word, s->err) :
+			   error_set(s->err, E_NOMEM, "out of memory");
+
+	if (rc == 0 && word_find(json_str_or(s->word, "kind", ""))->flags & WORD_AT_REST) {
+		json_t *ended = json_pack("{s:s, s:s}", "kind", "run.ended", "outcome", "abandoned");
+
+		rc = ended ? journal_add(journal, now_ms, ended, s->err) :
+			     error_set(s->err, E_NOMEM, "out of memory");
+		json_decref(ended);
+	}
+	if (rc == 0)
+		rc = journal_flush(journal, s->err);
+	journal_free(journal);
+	return rc;
+}
+
+static void
+answer(const struct saying *s)
+{
+	const struct word *w = word_find(json_str_or(s->word, "kind", ""));
+
+	if (w->flags & WORD_AT_REST)
+		snprintf(s->ret->a.text, sizeof(s->ret->a.text), "%s: run %s has ended, as abandoned; what "
+			 "its steps have done stays as it is", word_verb(w->kind), s->run);
+	else
+		snprintf(s->ret->a.text, sizeof(s->ret->a.text), "%s: in the journal; go on with: "
+			 "resite resume %s", word_verb(w->kind), s->run);
+}
 
 /* The caller owns the run. */
 static int
-write_word(const struct settings *settings, struct store *store, const char *run, json_t *word,
-	   struct error *err)
+write_word(const struct saying *s)
 {
 	struct loaded l = LOADED_INIT;
-	struct journal *journal = NULL;
 	char *actor = run_actor();
-	int rc = load_run(&l, settings, store, run, false, err);
+	int rc = load_run(&l, s->settings, s->store, s->run, false, s->err);
 
+	json_object_set_new(s->word, "actor", json_string(actor ? actor : "?"));
 	if (rc == 0)
-		rc = run_state_allows(l.state, word, err);
-	if (rc == E_REFUSED && sched_count(l.state->sched, STEP_RUNNING))
-		rc = error_set(err, rc, "run %s was interrupted while steps ran, and nobody works on "
-			       "it: how they ended is not known yet; resite resume %s finds out", run,
-			       run);
-	if (rc == 0) {
-		json_object_set_new(word, "actor", json_string(actor ? actor : "?"));
-		journal = journal_new(store, run, l.end.last_seq, l.end.last_hash, NULL);
-		rc = journal ? journal_add(journal, clock_wall_ms(), word, err) :
-			       error_set(err, E_NOMEM, "out of memory");
+		rc = judge(s, &l);
+	if (rc == 0 && !s->ret->a.said) {
+		rc = write_events(s, &l);
+		if (rc == 0)
+			answer(s);
 	}
-	if (rc == 0)
-		rc = journal_flush(journal, err);
-	journal_free(journal);
 	loaded_release(&l);
 	free(actor);
 	return rc;
 }
 
-int
-run_say(const struct settings *settings, struct store *store, const char *run, json_t *word,
-	bool *ret_live, struct error *err)
+/* --- whoever is there -------------------------------------------------------- */
+
+static int
+say_once(const struct saying *s)
 {
 	struct run_lock lock;
+	int rc = control_say(s->settings->state_dir, s->run, s->word, &s->ret->a, s->err);
+
+	s->ret->live = rc != E_NOTFOUND;
+	if (s->ret->live)
+		return rc;
+	rc = run_lock_own(&lock, s->settings->state_dir, s->run, s->err);
+	if (rc < 0)
+		return rc;
+	rc = write_word(s);
+	run_lock_release(&lock);
+	return rc;
+}
+
+int
+run_say(const struct settings *settings, struct store *store, const char *run, json_t *word,
+	struct run_answer *ret, struct error *err)
+{
+	struct saying s = {.settings = settings, .store = store, .run = run, .word = word,
+			   .ret = ret, .err = err};
+	int64_t end_ms = clock_mono_ms() + BETWEEN_MS;
 	int rc = control_check(word, err);
 
 	if (rc < 0)
 		return rc;
-	rc = control_say(settings->state_dir, run, word, err);
-	*ret_live = rc != E_NOTFOUND;
-	if (*ret_live)
-		return rc;
-	rc = run_lock_own(&lock, settings->state_dir, run, err);
-	if (rc < 0)
-		return rc;
-	rc = write_word(settings, store, run, word, err);
-	run_lock_release(&lock);
+	while ((rc = say_once(&s)) == E_BUSY && !ret->live && clock_mono_ms() < end_ms) {
+		struct timespec pause = {.tv_nsec = POLL_MS * 1000000};
+
+		nanosleep(&pause, NULL);
+	}
 	return rc;
 }

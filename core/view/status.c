@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/engine/words.h"
 #include "core/view/status.h"
 
 #include <string.h>
@@ -7,13 +8,28 @@
 /* Runs with more steps than this show only those that want attention. */
 #define LONG_RUN 60
 
+/* What an orchestrator at work does. */
+static const char *
+live_word(const struct run_state *state)
+{
+	bool busy = sched_count(state->sched, STEP_RUNNING) > 0;
+
+	switch (state->hold) {
+	case HOLD_PAUSE: return busy ? "pausing" : "paused";
+	case HOLD_STOP:
+	case HOLD_STOP_NOW: return "stopping";
+	case HOLD_NONE: break;
+	}
+	return "running";
+}
+
 const char *
 status_word(const struct run_state *state, const struct status_about *about)
 {
 	if (state->ended)
 		return state->outcome;
 	if (about->owner_pid)
-		return "running";
+		return live_word(state);
 	switch (sched_phase(state->sched)) {
 	case RUN_PAUSED: return "paused";
 	case RUN_STOPPED: return "stopped";
@@ -78,11 +94,14 @@ static void
 write_head(struct strbuf *out, const struct run_state *state, const struct status_about *about)
 {
 	const struct graph *g = state->graph;
-	char when[CLOCK_TEXT_MAX], took[CLOCK_TEXT_MAX];
+	char when[CLOCK_TEXT_MAX], took[CLOCK_TEXT_MAX], held[ERROR_MAX];
 
 	strbuf_addf(out, "run %s: %s", about->run, status_word(state, about));
 	if (about->owner_pid)
 		strbuf_addf(out, " (process %d)", about->owner_pid);
+	word_hold_text(state, about->now_ms, held);
+	if (*held)
+		strbuf_addf(out, "\n  %s", held);
 	strbuf_addf(out, "\n  %s of plan %s, %s -> %s, mode %s\n", g->runbook, g->plan, g->from,
 		    g->to, mode_name(g->mode));
 	strbuf_addf(out, "  started %s, last event after %s\n",
@@ -136,6 +155,8 @@ status_write_asks(struct strbuf *out, const struct run_state *state, const char 
 static void
 write_next(struct strbuf *out, const struct run_state *state, const struct status_about *about)
 {
+	if (about->owner_pid && state->hold != HOLD_NONE)
+		strbuf_addf(out, "to go on:\n  resite continue %s --reason '...'\n", about->run);
 	if (!about->owner_pid && !state->ended)
 		strbuf_addf(out, "then, or to go on now:\n  resite resume %s\n", about->run);
 }
@@ -281,6 +302,22 @@ workloads_to_json(const struct run_state *state)
 	return all;
 }
 
+/* Who holds the run; NULL: nobody. */
+static json_t *
+hold_to_json(const struct run_state *state)
+{
+	const struct said *said = &state->hold_said;
+	char when[CLOCK_TEXT_MAX];
+
+	if (state->hold == HOLD_NONE)
+		return NULL;
+	return json_pack("{s:s, s:b, s:s, s:s, s:s}", "word",
+			 word_verb(said->kind), "now",
+			 state->hold == HOLD_STOP_NOW, "actor", said->actor,
+			 "reason", said->reason, "since",
+			 clock_format_utc(said->at_ms, when));
+}
+
 json_t *
 status_to_json(const struct run_state *state, const struct status_about *about)
 {
@@ -290,8 +327,9 @@ status_to_json(const struct run_state *state, const struct status_about *about)
 
 	for (uint32_t i = 0; i < g->n_steps; i++)
 		json_array_append_new(steps, step_to_json(state, i));
-	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "run",
-			 about->run, "status", status_word(state, about), "pid",
+	return json_pack("{s:s, s:s, s:o*, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "run",
+			 about->run, "status", status_word(state, about), "held",
+			 hold_to_json(state), "pid",
 			 about->owner_pid, "plan", g->plan, "runbook", g->runbook, "from", g->from,
 			 "to", g->to, "mode", mode_name(g->mode), "started",
 			 clock_format_utc(state->started_ms, when), "last_ms",

@@ -12,7 +12,8 @@ struct status_about {
 	bool all_steps;      /* also the steps that are done, in long runs */
 };
 
-/* "running", "paused", "interrupted", "stopped", "done", "failed". */
+/* Under way: "running", "pausing", "paused", "stopping"; nobody works on it: "paused",
+ * "interrupted", "stopped"; ended: "done", "failed", "abandoned". */
 const char *status_word(const struct run_state *state, const struct status_about *about);
 
 /* Appends a page: head, steps, what waits for a person and what to type. */

@@ -8,7 +8,8 @@
  *	          Words of a worker: ok transient conflict refused invalid bug cancelled
  *	          unknown [retry_after= text=]; probed [told=no changes= total= now=],
  *	          undo [records=], checkpoint [name= data=], output [name= value=].
- *	          Words of a person: approve retry skip by-hand [actor=], stop, continue.
+ *	          Words of a person: approve retry skip by-hand [actor=], pause, stop
+ *	          [now=1], continue.
  *	          lost: the orchestrator is killed, a new one resumes; resume: after it had
  *	          ended; time: only time goes on; raw JSON: an event as it stands.
  * and what must come out of it:
@@ -313,8 +314,10 @@ say_person(struct golden *g, const struct word *w)
 	event = json_pack("{s:s, s:s, s:s*, s:s}", "kind", kind, "actor", "ann", "step",
 			  *w->step ? w->step : NULL, "reason", "test");
 	put_args(g, w->args, event);
+	if (json_object_get(event, "now"))
+		json_object_set_new(event, "now", json_true());
 	if (!vrun_word(&g->run, event, &err))
-		refused(g, "refused", &err);
+		refused(g, err.code ? "refused" : "said", &err);
 }
 
 /* The journal's end is all that is left of the attempts' refusals, too. */
@@ -349,6 +352,7 @@ static const struct {
 	{"undo", say_undo},        {"checkpoint", say_note}, {"output", say_note},
 	{"approve", say_person},   {"retry", say_person},    {"skip", say_person},
 	{"by-hand", say_person},   {"stop", say_person},     {"continue", say_person},
+	{"pause", say_person},
 	{"lost", say_resume},      {"resume", say_resume},   {"time", say_time},
 };
 

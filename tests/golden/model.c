@@ -32,6 +32,16 @@ can_probe(const struct model *m, uint32_t i)
 	return step_of(m, i)->readonly || step_of(m, i)->action->has & SCHEMA_HAS_PROBE;
 }
 
+/* Nothing may start. */
+static bool
+is_stopping(const struct model *m)
+{
+	for (uint32_t i = 0; i < m->run->graph->n_steps; i++)
+		if (m->step[i].stops)
+			return true;
+	return m->told_to_stop;
+}
+
 static bool
 dependencies_settled(const struct model *m, uint32_t i)
 {
@@ -105,7 +115,7 @@ model_command(struct model *m, const struct sched_command *c)
 {
 	struct model_step *s = &m->step[c->step];
 
-	if (m->stopping)
+	if (is_stopping(m))
 		broken(m, c->step, "it went on after a stop");
 	if (!dependencies_settled(m, c->step))
 		broken(m, c->step, "it went before a dependency");
@@ -148,7 +158,7 @@ give_up(struct model *m, uint32_t i)
 		m->step[i].settled = true;
 	else
 		m->step[i].asks = true;
-	m->stopping |= step_of(m, i)->on_failure == ON_FAILURE_STOP;
+	m->step[i].stops = step_of(m, i)->on_failure == ON_FAILURE_STOP;
 }
 
 static int64_t
@@ -195,10 +205,18 @@ model_probed(struct model *m, uint32_t i, bool told, const char *decision)
 	s->intent |= apply;
 }
 
+static void
+go_on(struct model *m)
+{
+	m->told_to_stop = false;
+	for (uint32_t i = 0; i < m->run->graph->n_steps; i++)
+		m->step[i].stops = false;
+}
+
 void
 model_lost(struct model *m)
 {
-	m->stopping = false;
+	go_on(m);
 	for (uint32_t i = 0; i < m->run->graph->n_steps; i++) {
 		if (!m->step[i].open)
 			continue;
@@ -219,8 +237,12 @@ model_word(struct model *m, uint32_t i, const char *word)
 {
 	struct model_step *s = &m->step[i];
 
-	if (!strcmp(word, "stop") || !strcmp(word, "continue")) {
-		m->stopping = !strcmp(word, "stop");
+	if (!strcmp(word, "stop") || !strcmp(word, "pause")) {
+		m->told_to_stop = true;
+		return;
+	}
+	if (!strcmp(word, "continue")) {
+		go_on(m);
 		return;
 	}
 	if (!strcmp(word, "approve")) {
@@ -232,7 +254,7 @@ model_word(struct model *m, uint32_t i, const char *word)
 		if (s->open || s->settled || !dependencies_settled(m, i))
 			broken(m, i, "a word was taken that cannot apply");
 		s->settled = strcmp(word, "retry") != 0;
-		s->asks = s->gate = false;
+		s->asks = s->gate = s->stops = false;
 		s->tries = 0;
 	}
 	s->not_before_ms = 0;
@@ -269,7 +291,7 @@ fits(const struct model *m, uint32_t i, enum step_state st)
 static void
 check_idle(struct model *m, uint32_t i)
 {
-	if (m->stopping || m->run->over || !is_ready(m, i))
+	if (is_stopping(m) || m->run->over || !is_ready(m, i))
 		return;
 	if (!is_work(m, i))
 		broken(m, i, "its turn was missed, and it needs no job");
@@ -296,6 +318,6 @@ model_check(struct model *m)
 	for (int k = STEP_WAITING; k <= STEP_FAILED; k++)
 		if (count[k] != sched_count(state->sched, (enum step_state)k))
 			broken(m, 0, "the counts do not add up");
-	if (sched_stopping(state->sched) != m->stopping)
+	if (sched_stopping(state->sched) != is_stopping(m))
 		broken(m, 0, "stopping is not what the rules say");
 }

@@ -12,6 +12,7 @@ struct model_step {
 	bool settled;          /* done, skipped, by hand, or failed and passed */
 	bool open;             /* an attempt is open */
 	bool asks;             /* failed; a person must say something */
+	bool stops;            /* and until then, by its policy, nothing starts */
 	bool gate;             /* waits for an approval */
 	bool intent;           /* the open attempt may apply */
 	bool doubt;            /* an attempt with intent has no known end */
@@ -25,7 +26,7 @@ struct model {
 	struct vrun *run; /* borrowed */
 	struct model_step step[MODEL_STEPS_MAX];
 	uint32_t open;    /* attempts */
-	bool stopping;
+	bool told_to_stop;
 };
 
 /* Checks a command against the rules, then takes it.  The first broken rule is told in

@@ -6,6 +6,7 @@
  * model of the rules (model.h) and with the fold of the journal (vrun.h).  A failure
  * prints its seed, then looks for a smaller graph that fails too. */
 #include "core/base/base.h"
+#include "core/engine/words.h"
 #include "core/plan/mode.h"
 #include "tests/golden/fake.h"
 #include "tests/golden/model.h"
@@ -205,7 +206,7 @@ any_outcome(struct sim *s, uint32_t i)
 		return OUTCOME_REFUSED;
 	if (!is_wild(s) || one_in(s, 2))
 		return OUTCOME_OK;
-	if (s->model.stopping && one_in(s, 2))
+	if (s->model.told_to_stop && one_in(s, 2))
 		return OUTCOME_CANCELLED;
 	return bad[below(s, COUNT_OF(bad))];
 }
@@ -227,7 +228,9 @@ end(struct sim *s, uint32_t i)
 static bool
 word(struct sim *s, const char *verb, uint32_t i)
 {
-	bool to_run = !strcmp(verb, "stop") || !strcmp(verb, "continue");
+	bool to_run = !strcmp(verb, "stop") || !strcmp(verb, "continue") ||
+		      !strcmp(verb, "pause");
+	char said[ERROR_MAX];
 	struct model before = s->model;
 	struct error err = {0};
 	char kind[32];
@@ -236,7 +239,8 @@ word(struct sim *s, const char *verb, uint32_t i)
 	snprintf(kind, sizeof(kind), "operator.%s", verb);
 	event = event_new(kind, to_run ? NULL : s->steps[i].name);
 	json_object_set_new(event, "actor", json_string(one_in(s, 2) ? "ann" : "bob"));
-	if (s->run.over || run_state_allows(s->run.state, event, &err) < 0) {
+	if (s->run.over || 
+	    word_judge_json(s->run.state, event, s->run.now_ms, said, &err) < 0 || *said) {
 		json_decref(event);
 		return false;
 	}
@@ -262,7 +266,7 @@ static void
 interfere(struct sim *s)
 {
 	static const char *const verbs[] = {"approve", "approve", "retry", "retry", "skip",
-					    "by-hand", "stop", "continue", "continue"};
+					    "by-hand", "stop", "pause", "continue", "continue"};
 
 	const char *verb = verbs[below(s, COUNT_OF(verbs))];
 	uint32_t i = below(s, s->graph.n_steps);
@@ -288,6 +292,8 @@ help(struct sim *s)
 		lose(s);
 		return;
 	}
+	if (s->run.state->hold == HOLD_PAUSE && word(s, "continue", 0))
+		return;
 	for (uint32_t n = 0; n < s->graph.n_steps; n++, i = (i + 1) % s->graph.n_steps) {
 		enum step_state st = sched_state(s->run.state->sched, i);
 

@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/base/vec.h"
+#include "core/engine/words.h"
 #include "core/plan/mode.h"
 #include "tests/golden/vrun.h"
 
@@ -63,6 +64,13 @@ same_json(json_t *a, json_t *b)
 	return a == b || (a && b && json_equal(a, b));
 }
 
+static bool
+same_said(const struct said *a, const struct said *b)
+{
+	return a->kind == b->kind && a->at_ms == b->at_ms && same_text(a->actor, b->actor) &&
+	       same_text(a->reason, b->reason);
+}
+
 static const char *
 facts_differ(const struct step_facts *a, const struct step_facts *b)
 {
@@ -82,6 +90,8 @@ facts_differ(const struct step_facts *a, const struct step_facts *b)
 	if (!same_json(a->outputs, b->outputs) || !same_json(a->losses, b->losses) ||
 	    !same_json(a->approved, b->approved))
 		return "outputs, losses or approvals";
+	if (!same_said(&a->said, &b->said))
+		return "last word";
 	return NULL;
 }
 
@@ -107,9 +117,10 @@ runs_differ(const struct run_state *a, const struct run_state *b)
 		return "the next time to wake up";
 	if (a->started_ms != b->started_ms || a->last_ms != b->last_ms)
 		return "times";
-	if (a->ended != b->ended || a->told_to_stop != b->told_to_stop ||
-	    !same_text(a->outcome, b->outcome))
+	if (a->ended != b->ended || !same_text(a->outcome, b->outcome))
 		return "end";
+	if (a->hold != b->hold || (a->hold && !same_said(&a->hold_said, &b->hold_said)))
+		return "hold";
 	for (int st = STEP_WAITING; st <= STEP_FAILED; st++)
 		if (sched_count(a->sched, (enum step_state)st) !=
 		    sched_count(b->sched, (enum step_state)st))
@@ -272,6 +283,27 @@ say_end(struct vrun *v, const char *kind, const char *key, const char *value)
 }
 
 static void
+stay(struct vrun *v, const char *why)
+{
+	if (!v->paused_said)
+		say_end(v, "run.paused", "why", why);
+	v->paused_said = true;
+}
+
+static void
+rest(struct vrun *v)
+{
+	const char *why = run_state_why_held(v->state);
+
+	if (v->state->hold == HOLD_PAUSE) {
+		stay(v, why);
+		return;
+	}
+	v->over = true;
+	say_end(v, "run.stopped", "why", why);
+}
+
+static void
 look_for_end(struct vrun *v)
 {
 	const struct sched *s = v->state->sched;
@@ -285,17 +317,10 @@ look_for_end(struct vrun *v)
 			sched_count(s, STEP_FAILED) ? "failed" : "done");
 		break;
 	case RUN_PAUSED:
-		if (!v->paused_said)
-			say_end(v, "run.paused", "why",
-				sched_count(s, STEP_ASK) ? "a step has failed" :
-							   "an approval is wanted");
-		v->paused_said = true;
+		stay(v, sched_count(s, STEP_ASK) ? "a step has failed" : "an approval is wanted");
 		break;
 	case RUN_STOPPED:
-		v->over = true;
-		say_end(v, "run.stopped", "why",
-			v->state->told_to_stop ? "a person stopped it" :
-						 "a step failed whose policy is to stop");
+		rest(v);
 		break;
 	}
 }
@@ -358,12 +383,16 @@ vrun_event(struct vrun *v, json_t *event, struct error *err)
 bool
 vrun_word(struct vrun *v, json_t *event, struct error *err)
 {
+	char said[ERROR_MAX] = "";
+
 	if (v->over && !v->state->ended) {
 		error_set(err, E_NOTFOUND, "the run is not under way");
 		json_decref(event);
 		return false;
 	}
-	if (run_state_allows(v->state, event, err) < 0) {
+	if (word_judge_json(v->state, event, v->now_ms, said, err) < 0 || *said) {
+		if (*said)
+			error_set(err, 0, "%s", said);
 		json_decref(event);
 		return false;
 	}

@@ -52,7 +52,8 @@ void vrun_until(struct vrun *v, int64_t time_ms);
  * says why, and nothing has changed. */
 bool vrun_event(struct vrun *v, json_t *event, struct error *err);
 
-/* A person's word.  The reference is taken.  False when it was refused. */
+/* A person's word.  The reference is taken.  False when it was refused, and, with code
+ * 0 in err, when it had been said before. */
 bool vrun_word(struct vrun *v, json_t *event, struct error *err);
 
 /* The orchestrator is lost, or had ended: a new one folds the journal and goes on.

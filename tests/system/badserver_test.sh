@@ -167,6 +167,7 @@ altered() {
 	exits 3 "$what: refused" run "$plan" "${runbook:-import}" --from primary --to dr
 	says "$what: and it is said what is wrong" "$text"
 	same "$what: nothing was imported" 404 "$(imported)"
+	give_up
 	rm -rf "$set"
 	cp -a "$work/set" "$set"
 }

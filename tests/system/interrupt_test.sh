@@ -84,6 +84,7 @@ check "and its command with it" soon gone "$step_pid"
 ended 3 "then a person is asked"
 says "and told" "not done after 500ms: ended with SIGKILL"
 no_process_left "no process is left"
+give_up
 
 echo "# the nursery hangs"
 begin
@@ -96,6 +97,7 @@ kill -CONT "$nursery" 2>/dev/null
 ended 3 "a person is asked"
 says "and told" "hung: an attempt was to be killed"
 no_process_left "no process is left"
+give_up
 
 echo "# Ctrl-C"
 begin
