@@ -243,12 +243,12 @@ static _Noreturn void
 run_step(struct resite_op *op)
 {
 	unsigned allowed = allowed_phases(op);
-	bool hold = json_bool_or(op->spec, "hold", false), told;
+	bool told;
 
 	if (op->action.check && (allowed & PHASE_BIT(PHASE_CHECK)))
 		call(op, PHASE_CHECK, op->action.check);
 	op_forget(op);
-	if (!probe_first(op, allowed, hold && op->action.apply, &told)) {
+	if (!probe_first(op, allowed, op->hold && op->action.apply, &told)) {
 		op->phase = PHASE_PROBE;
 		send_result(op, RESITE_OK);
 	}
@@ -296,6 +296,7 @@ read_spec(struct resite_op *op)
 	if (!op->spec)
 		_exit(0); /* nobody is left who wants this attempt */
 	op->params = json_object_get(op->spec, "params");
+	op->hold = json_bool_or(op->spec, "hold", false);
 	op->mode = mode_parse(json_str_or(op->spec, "mode", NULL));
 	op->deadline_ms = clock_mono_ms() + json_int_or(op->spec, "timeout_ms", 0);
 }

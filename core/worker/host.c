@@ -148,8 +148,9 @@ host_change(struct resite_op *op, const char *object, const char *was, const cha
 
 	if (atomic_load(&op->gone))
 		return op_gone(op);
-	/* After apply nobody asks what would still change, only how much. */
-	if (op->phase == PHASE_AFTER)
+	/* Only a preview lists what would change.  In a run, and after apply, the core asks
+	 * how much: a mass move would send it every object, to be read and thrown away. */
+	if (op->phase == PHASE_AFTER || op->hold)
 		return RESITE_OK;
 	sb = op_line_begin(op, "change");
 	op_put_text(sb, "object", object, OP_TEXT_MAX);

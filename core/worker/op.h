@@ -28,6 +28,7 @@ struct resite_op {
 	const json_t *params;        /* in spec; NULL when there are none */
 	int mode;                    /* enum resite_mode */
 	enum phase phase;            /* what is being called */
+	bool hold;                   /* after probe the core decides: a run, no preview */
 	int64_t deadline_ms;         /* on the monotonic clock */
 
 	/* Incoming; under in_lock. */

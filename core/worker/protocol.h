@@ -16,7 +16,7 @@
  * Attempt -> parent
  *	begin     {phase}: the plugin's function is about to be called
  *	log       {level 0..3, text}
- *	change    {object, was, will_be}
+ *	change    {object, was, will_be}: not with "hold", whose core asks only how many
  *	state     {phase "probe"|"after", told, now, fingerprint, changes, total}: exactly one
  *	          after each probe that returned OK; told false: the plugin did not say
  *	          (then the rest is "" and 0).  With "hold" it is also sent (told false)

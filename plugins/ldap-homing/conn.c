@@ -173,6 +173,29 @@ tune_socket(struct lh_conn *c, bool tcp)
 	setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 }
 
+static void
+set_gathering(struct lh_conn *c, bool on)
+{
+	int value = on;
+
+	if (!c->tcp || c->gathering == on)
+		return;
+	setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
+	c->gathering = on;
+}
+
+void
+lh_conn_gather(struct lh_conn *c)
+{
+	set_gathering(c, true);
+}
+
+void
+lh_conn_push(struct lh_conn *c)
+{
+	set_gathering(c, false);
+}
+
 /* --- libldap's options --------------------------------------------------- */
 
 /* Everything that ldap.conf or the environment could turn is set here. */
@@ -352,7 +375,8 @@ open_socket(struct lh_conn *c, const LDAPURLDesc *u, struct lh_error *e)
 
 	if (local ? connect_local(c, u, e) : connect_tcp(c, u, e))
 		return e->rc;
-	tune_socket(c, !local);
+	c->tcp = !local;
+	tune_socket(c, c->tcp);
 	/* The host name in it is what the certificate is compared with. */
 	snprintf(bare, sizeof(bare), strchr(u->lud_host ? u->lud_host : "", ':')
 			 ? "%s://[%s]:%d" : "%s://%s:%d", local ? "ldap" : u->lud_scheme,
@@ -363,6 +387,17 @@ open_socket(struct lh_conn *c, const LDAPURLDesc *u, struct lh_error *e)
 	c->ld = NULL;
 	close_fd(c);
 	return lh_error_result(e, code, NULL, c->url);
+}
+
+/* libldap reads a message in two or three pieces, each a system call; with this the answers
+ * that came together are read together.  (TLS has a buffer of its own.) */
+static void
+read_ahead(struct lh_conn *c)
+{
+	Sockbuf *sb = NULL;
+
+	if (!c->encrypted && ldap_get_option(c->ld, LDAP_OPT_SOCKBUF, &sb) == LDAP_OPT_SUCCESS && sb)
+		ber_sockbuf_add_io(sb, &ber_sockbuf_io_readahead, LBER_SBIOD_LEVEL_PROVIDER, NULL);
 }
 
 int
@@ -382,8 +417,10 @@ lh_conn_open(struct lh_conn *c, const struct lh_env *env, const struct lh_target
 		rc = set_options(c, t, e);
 	if (!rc)
 		rc = encrypt(c, t, !strcmp(u->lud_scheme, "ldaps"), e);
-	if (!rc)
+	if (!rc) {
+		read_ahead(c);
 		rc = bind_as(c, t, e);
+	}
 	ldap_free_urldesc(u);
 	if (rc)
 		lh_conn_close(c);
@@ -423,6 +460,7 @@ wait_readable(struct lh_conn *c, int64_t ms)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
 
+	lh_conn_push(c);
 	if (!c->grace_end_ms)
 		return c->env->wait(c->env->arg, c->fd, POLLIN, ms);
 	return poll(&p, 1, (int)ms) > 0 ? RESITE_OK : RESITE_PENDING;

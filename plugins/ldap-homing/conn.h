@@ -44,7 +44,8 @@ struct lh_conn {
 	const struct lh_env *env;
 	const char *url;      /* borrowed from the target */
 	int fd;               /* belongs to ld once that exists */
-	bool encrypted, local;
+	bool encrypted, local, tcp;
+	bool gathering;       /* what was sent since the last wait may still be here */
 	int64_t timeout_ms;
 	struct sigaction old_sigpipe; /* as it was before, put back by close */
 	int64_t grace_end_ms; /* 0, or until when answers are awaited though cancelled */
@@ -65,6 +66,12 @@ int lh_conn_next(struct lh_conn *c, int msgid, LDAPMessage **ret_msg, struct lh_
 /* From now on answers are awaited for ms more, whatever the host says: what was
  * sent is learned, nothing new may be sent. */
 void lh_conn_grace(struct lh_conn *c, int64_t ms);
+
+/* From now on to the next wait, requests leave in full segments and not one by one: the
+ * server is woken once for many.  Whoever then does something else than wait calls
+ * lh_conn_push first. */
+void lh_conn_gather(struct lh_conn *c);
+void lh_conn_push(struct lh_conn *c);
 
 /* Reads result code and diagnostic of a final message and frees it.  The caller
  * frees *ret_diag with ldap_memfree. */

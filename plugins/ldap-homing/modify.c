@@ -119,6 +119,7 @@ lh_window_send(struct lh_window *w, const char *dn, struct lh_error *e)
 		rc = receive_one(w, e);
 	if (rc)
 		return rc;
+	lh_conn_gather(w->c);
 	s = free_slot(w);
 	rc = lh_swap_send(w->c, w->swap, dn, w->txn_id.bv_val ? &w->txn_id : NULL, &s->msgid, e);
 	if (rc)
@@ -160,6 +161,25 @@ lh_txn_offered(struct lh_conn *c, bool *ret_offered, struct lh_error *e)
 	return rc;
 }
 
+/* After a stop, too, the answer is awaited for a moment: a transaction that the server has
+ * begun must be aborted (slapd 2.5.13 crashes when the connection ends in its midst).
+ * *ret_msg NULL: there is none. */
+static int
+await_begin(struct lh_window *w, int msgid, LDAPMessage **ret_msg, struct lh_error *e)
+{
+	struct lh_error late;
+	int rc = lh_conn_next(w->c, msgid, ret_msg, e);
+
+	if (rc)
+		*ret_msg = NULL;
+	if (rc != RESITE_ERR_CANCELLED)
+		return rc;
+	lh_conn_grace(w->c, LH_GRACE_MS);
+	if (lh_conn_next(w->c, msgid, ret_msg, &late))
+		*ret_msg = NULL;
+	return rc;
+}
+
 int
 lh_txn_begin(struct lh_window *w, int *ret_code, struct lh_error *e)
 {
@@ -171,8 +191,8 @@ lh_txn_begin(struct lh_window *w, int *ret_code, struct lh_error *e)
 	code = ldap_txn_start(w->c->ld, NULL, NULL, &msgid);
 	if (code != LDAP_SUCCESS)
 		return lh_error_ld(e, w->c->ld, code, "beginning a transaction");
-	rc = lh_conn_next(w->c, msgid, &msg, e);
-	if (rc)
+	rc = await_begin(w, msgid, &msg, e);
+	if (!msg)
 		return rc;
 	code = ldap_parse_extended_result(w->c->ld, msg, &oid, &id, 0);
 	ldap_memfree(oid);
@@ -187,7 +207,7 @@ lh_txn_begin(struct lh_window *w, int *ret_code, struct lh_error *e)
 	if (*ret_code == LDAP_SUCCESS)
 		ber_dupbv(&w->txn_id, id ? id : &(struct berval){0, (char *)(uintptr_t)""});
 	ber_bvfree(id);
-	return 0;
+	return rc;
 }
 
 int

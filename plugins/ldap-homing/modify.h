@@ -6,6 +6,7 @@
 #include "plugins/ldap-homing/conn.h"
 
 #define LH_WINDOW_MAX 1000
+#define LH_GRACE_MS 3000 /* to learn the answers to what was sent before a stop */
 
 struct lh_swap { /* delete the old value, add the new one: fails unless the old one is there */
 	const char *attribute, *from, *to; /* from NULL: there is no old one */
@@ -44,7 +45,8 @@ int lh_window_send(struct lh_window *w, const char *dn, struct lh_error *e);
 int lh_window_drain(struct lh_window *w, struct lh_error *e);
 
 /* Opens a transaction: what is sent until its end takes effect together or not at
- * all.  *ret_code: the server's result code; no transaction unless LDAP_SUCCESS. */
+ * all.  *ret_code: the server's result code; no transaction unless LDAP_SUCCESS.
+ * RESITE_ERR_CANCELLED: w->txn_id tells whether one is open all the same. */
 int lh_txn_begin(struct lh_window *w, int *ret_code, struct lh_error *e);
 /* Asks to commit (or to abort) without waiting; nothing may be in flight. */
 int lh_txn_ask_end(struct lh_window *w, bool commit, int *ret_msgid, struct lh_error *e);

@@ -13,7 +13,6 @@
 #define BATCH_WITHOUT_TXN 500      /* undo records that become durable together */
 #define PASSES_MAX 10
 #define HOPELESS 100               /* refusals in a row from the very first user on */
-#define GRACE_MS 3000              /* to learn the answers to what was sent before a stop */
 #define PROGRESS_EVERY 250
 
 /* --- who is where -------------------------------------------------------- */
@@ -275,6 +274,7 @@ journal_batch(struct pass *p, size_t at, size_t end, struct lh_error *e)
 {
 	int rc = RESITE_OK;
 
+	lh_conn_push(p->c);
 	for (size_t i = at; i < end && rc == RESITE_OK; i++)
 		rc = p->j->add(p->j->arg, p->list->users[i].dn, p->list->users[i].was);
 	if (rc == RESITE_OK && at < end)
@@ -326,7 +326,7 @@ txn_fate(struct pass *p, int msgid, int *ret_code, struct lh_error *e)
 	int rc = lh_txn_end(&p->w, msgid, ret_code, &diag, e);
 
 	if (rc == RESITE_ERR_CANCELLED) {
-		lh_conn_grace(p->c, GRACE_MS);
+		lh_conn_grace(p->c, LH_GRACE_MS);
 		if (lh_txn_end(&p->w, msgid, ret_code, &diag, &late))
 			*ret_code = LDAP_TIMEOUT;
 	}
@@ -413,7 +413,7 @@ wind_down(struct pass *p)
 	char *diag = NULL;
 	int msgid, code;
 
-	lh_conn_grace(p->c, GRACE_MS);
+	lh_conn_grace(p->c, LH_GRACE_MS);
 	p->in_txn = p->w.txn_id.bv_val != NULL;
 	if (lh_window_drain(&p->w, &ignored) && !p->in_txn)
 		p->tally->unknown += p->w.in_flight;

@@ -11,6 +11,10 @@
 
 #define UNDO_VERSION 1
 
+/* Checkpoints: how many are on `to`, as apply left them, and as verify then counted them. */
+#define CHECKPOINT_MOVED "moved"
+#define CHECKPOINT_VERIFIED "verified"
+
 static const char *const sasl_choices[] = {"none", "external", NULL};
 static const char *const tls_choices[] = {"auto", "starttls", "never", NULL};
 static const char *const referral_choices[] = {"fail", "skip", NULL};
@@ -84,7 +88,22 @@ struct probe {
 	struct lh_digest digest;
 	uint64_t moving;
 	char first_moving[300];
+	char *was; /* the home of the last one, as the directory spells it; NULL: none yet */
 };
+
+/* Nearly always all users spell their home alike: then it is compared as a DN once. */
+static const char *
+spelled(struct probe *p, const struct lh_entry *entry)
+{
+	const struct berval *v = entry->values[0];
+
+	if (p->was && v && v->bv_val && v->bv_len == strlen(p->was) &&
+	    !memcmp(v->bv_val, p->was, v->bv_len))
+		return p->was;
+	free(p->was);
+	p->was = lh_entry_home(entry, 0, p->k->task.from);
+	return p->was ? p->was : p->k->task.from;
+}
 
 static int
 probe_user(void *arg, const struct lh_entry *entry, struct lh_error *e)
@@ -92,14 +111,12 @@ probe_user(void *arg, const struct lh_entry *entry, struct lh_error *e)
 	struct probe *p = arg;
 	struct call *k = p->k;
 	const struct berval *moving = entry->values[1];
-	char *was = lh_entry_home(entry, 0, k->task.from);
 	int rc;
 
 	lh_digest_add(&p->digest, entry->dn.bv_val, entry->dn.bv_len);
 	if (moving && moving->bv_val && p->moving++ == 0)
 		snprintf(p->first_moving, sizeof(p->first_moving), "%s", entry->dn.bv_val);
-	rc = k->host->change(k->op, entry->dn.bv_val, was ? was : k->task.from, k->task.to);
-	free(was);
+	rc = k->host->change(k->op, entry->dn.bv_val, spelled(p, entry), k->task.to);
 	return rc < 0 ? lh_error_set(e, rc, "the host would not take a change") : 0;
 }
 
@@ -145,6 +162,29 @@ tell_state(struct call *k, const struct probe *p, uint64_t already)
 	}
 }
 
+/* The number that a checkpoint of that name holds; false: the last one is another. */
+static bool
+last_number(struct call *k, const char *checkpoint, uint64_t *ret_n)
+{
+	const char *data = NULL, *name = k->host->last_checkpoint(k->op, &data);
+
+	if (!name || !data || strcmp(name, checkpoint))
+		return false;
+	*ret_n = strtoull(data, NULL, 10);
+	return true;
+}
+
+/* How many are on `to`.  When nobody is left on `from` and verify has counted them since
+ * the last apply, its count stands: the directory is not asked for everybody twice. */
+static int
+count_already(struct call *k, struct lh_conn *c, uint64_t left, uint64_t *ret_n,
+	      struct lh_error *e)
+{
+	if (left == 0 && last_number(k, CHECKPOINT_VERIFIED, ret_n))
+		return 0;
+	return lh_count_on(c, &k->task, k->task.to, ret_n, e);
+}
+
 static int
 move_probe(struct resite_op *op, const struct resite_host *host)
 {
@@ -163,12 +203,13 @@ move_probe(struct resite_op *op, const struct resite_host *host)
 	if (rc == RESITE_OK) {
 		if (find_target(&k, &c, &e) ||
 		    lh_users_on(&c, &k.task, k.task.from, false, probe_user, &p, &e) ||
-		    lh_count_on(&c, &k.task, k.task.to, &already, &e))
+		    count_already(&k, &c, p.digest.count, &already, &e))
 			rc = call_report(&k, &e);
 		else
 			tell_state(&k, &p, already);
 		lh_conn_close(&c);
 	}
+	free(p.was);
 	call_release(&k);
 	return rc;
 }
@@ -247,10 +288,18 @@ put_number(struct call *k, const char *name, uint64_t n)
 }
 
 static void
+keep_number(struct call *k, const char *checkpoint, uint64_t n)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%" PRIu64, n);
+	k->host->checkpoint(k->op, checkpoint, number);
+}
+
+static void
 tell_tally(struct call *k, const struct lh_tally *t)
 {
 	uint64_t total = t->already + t->moved;
-	char number[24];
 
 	put_number(k, "moved", t->moved);
 	put_number(k, "already", t->already);
@@ -258,8 +307,7 @@ tell_tally(struct call *k, const struct lh_tally *t)
 	put_number(k, "conflicts", t->conflicts);
 	put_number(k, "refused", t->refused);
 	put_number(k, "transactions", t->transactions);
-	snprintf(number, sizeof(number), "%" PRIu64, total);
-	k->host->checkpoint(k->op, "moved", number);
+	keep_number(k, CHECKPOINT_MOVED, total);
 	if (t->rolled_back)
 		resite_log(k->op, k->host, RESITE_LOG_WARN,
 			   "%" PRIu64 " transactions were rolled back and their users moved one by one",
@@ -299,22 +347,14 @@ move_apply(struct resite_op *op, const struct resite_host *host)
 
 /* --- verify -------------------------------------------------------------- */
 
-/* How many apply left on `to`; 0 when it was not this attempt's step that did. */
-static uint64_t
-expected_total(struct call *k)
-{
-	const char *data = NULL, *name = k->host->last_checkpoint(k->op, &data);
-
-	return name && data && !strcmp(name, "moved") ? strtoull(data, NULL, 10) : 0;
-}
-
 static int
 judge(struct call *k, uint64_t left, uint64_t there)
 {
 	bool replica = strcmp(k->verify_url, k->target.url) != 0;
-	uint64_t expected = expected_total(k);
+	uint64_t expected = 0; /* when it was not this step's apply that moved them */
 	char line[400];
 
+	last_number(k, CHECKPOINT_MOVED, &expected);
 	if (left == 0 && there >= expected)
 		return RESITE_OK;
 	snprintf(line, sizeof(line),
@@ -349,6 +389,8 @@ move_verify(struct resite_op *op, const struct resite_host *host)
 			rc = call_report(&k, &e);
 		else
 			rc = judge(&k, left, there);
+		if (rc == RESITE_OK)
+			keep_number(&k, CHECKPOINT_VERIFIED, there);
 		lh_conn_close(&c);
 	}
 	call_release(&k);

@@ -307,6 +307,48 @@ START_TEST(users_in_the_middle_of_a_move_are_told)
 }
 END_TEST
 
+/* --- verify, and the probe after it ---------------------------------------------------- */
+
+START_TEST(verify_counts_all_who_moved_and_the_probe_after_it_asks_who_is_left)
+{
+	struct rig *r = rig_new(20, false);
+	struct fakehost *fh = mover(r);
+	const char *data;
+
+	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
+	rig_delete_user(r, 4);
+	call_is(fh, FAKEHOST_VERIFY, RESITE_OK);
+	ck_assert_ptr_nonnull(strstr(fakehost_logs(fh), "0 users are on from, 19 on to, where apply left 20"));
+	ck_assert_str_eq(fakehost_checkpoint(fh, &data), "verified");
+	ck_assert_str_eq(data, "19");
+	rig_delete_user(r, 5); /* would be seen only by counting them all again */
+	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	ck_assert_uint_eq(fakehost_state(fh)->total, 19);
+	rig_set(r, 6, "msRTCSIP-PrimaryHomeServer", RIG_FROM);
+	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 1);
+	ck_assert_uint_eq(fakehost_state(fh)->total, 18);
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(verify_that_still_sees_somebody_on_from_is_a_conflict_and_nothing_counts_as_verified)
+{
+	struct rig *r = rig_new(20, false);
+	struct fakehost *fh = mover(r);
+
+	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
+	rig_set(r, 6, "msRTCSIP-PrimaryHomeServer", RIG_FROM);
+	call_is(fh, FAKEHOST_VERIFY, RESITE_ERR_CONFLICT);
+	failure_has(fh, "1 users are on from, 19 on to, where apply left 20");
+	ck_assert_str_eq(fakehost_checkpoint(fh, NULL), "moved");
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
 /* --- somebody interferes ------------------------------------------------------------ */
 
 /* Between the search and the change: at the first sync. */
@@ -700,6 +742,8 @@ main(void)
 	tcase_add_test(tc, a_target_that_does_not_exist_or_is_the_source_is_refused);
 	tcase_add_test(tc, another_spelling_of_from_finds_and_moves_the_same_users);
 	tcase_add_test(tc, users_in_the_middle_of_a_move_are_told);
+	tcase_add_test(tc, verify_counts_all_who_moved_and_the_probe_after_it_asks_who_is_left);
+	tcase_add_test(tc, verify_that_still_sees_somebody_on_from_is_a_conflict_and_nothing_counts_as_verified);
 	tcase_add_test(tc, a_user_changed_by_somebody_else_is_named_and_the_others_move);
 	tcase_add_test(tc, a_user_the_server_will_not_change_does_not_stop_the_others);
 	tcase_add_test(tc, undo_leaves_alone_what_somebody_else_has_changed_since);

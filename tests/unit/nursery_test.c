@@ -266,7 +266,7 @@ START_TEST(a_held_probe_waits_for_go_and_is_looked_at_again_after)
 	ck_assert_msg(s.end.outcome == ATTEMPT_CLEAN && s.end.rc == 0, "%s %s", s.why, s.text);
 	ck_assert_int_eq(s.end.phase, PHASE_AFTER);
 	ck_assert(said(&s, "\"phase\":\"probe\",\"told\":true,\"now\":\"old\""));
-	ck_assert(said(&s, "{\"kind\":\"change\",\"object\":\"thing\",\"was\":\"old\""));
+	ck_assert(!said(&s, "\"kind\":\"change\"")); /* a run counts them, only a preview lists them */
 	ck_assert(said(&s, "\"by_hand\":\"set thing to old\""));
 	ck_assert(said(&s, "\"phase\":\"after\",\"told\":true,\"now\":\"new\""));
 	ck_assert_uint_eq(s.n_undo, 1);
@@ -312,6 +312,7 @@ START_TEST(a_preview_only_looks)
 	run_spec(&s, &spec);
 	ck_assert_int_eq(s.end.phase, PHASE_PROBE);
 	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert(said(&s, "{\"kind\":\"change\",\"object\":\"thing\",\"was\":\"old\""));
 	ck_assert_uint_eq(s.n_undo, 0);
 	seen_close(&s);
 }
