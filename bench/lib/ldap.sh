@@ -115,6 +115,16 @@ check_homes() {
 	((there == users)) || die "$there of $users users are on $pool"
 }
 
+# Without transactions slapd flushes twice for each change, so that the disk of that minute
+# decides; a run on a slow one can be told by this.
+disk_before() {
+	value "flushes/s-before-$1" 1/s "$(fsync_rate)"
+}
+
+before_move_by_resite() { disk_before resite; }
+before_move_by_limit() { disk_before limit; }
+before_move_by_ldapmodify() { disk_before ldapmodify; }
+
 # ldap_row TRANSACTION_SIZE WAY N
 ldap_row() {
 	start_slapd
