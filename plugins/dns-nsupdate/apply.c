@@ -8,9 +8,13 @@
 #include <string.h>
 #include <time.h>
 
-/* The server carries out the updates of a zone one after the other; one message under
- * way, one waiting there and one in the making keep it busy. */
-#define UPDATE_WINDOW 3
+/* The server carries out the updates of a zone one after the other; while some wait there,
+ * the next are recorded, built and signed. */
+#define UPDATE_WINDOW 4
+/* Undo records that are made durable at once: a flush of the journal costs as much as some
+ * hundred of them, and the server is not to wait for the first. */
+#define RECORD_FIRST 200
+#define RECORD_MORE 1000
 #define CONFLICTS_NAMED 5
 #define UNDO_VERSION 1
 
@@ -19,8 +23,7 @@ struct batch {
 	struct batch *next; /* in the list of those to be sent again */
 	struct tsig_mac mac;
 	size_t n;
-	bool recorded; /* its undo records are durable */
-	size_t items[]; /* indices in apply.changes */
+	size_t items[]; /* indices in apply.changes, ascending */
 };
 
 struct apply {
@@ -28,7 +31,8 @@ struct apply {
 	const struct settle *settle; /* a revert; NULL: an apply */
 	struct update_zone zone;
 	const struct change *changes;
-	size_t n, next; /* next: the first that is in no batch yet */
+	size_t n, next;  /* next: the first that is in no batch yet */
+	size_t recorded; /* the undo records of so many changes are durable */
 	size_t done;
 	struct batch *again;
 	struct dns_pipe pipe;
@@ -121,34 +125,40 @@ record_undo(struct apply *a, const struct change *c)
 	return rc;
 }
 
-/* All undo records of a batch are durable before its message leaves. */
+/* The undo records of changes [0, upto) are durable before the message with them leaves. */
 static int
-record_batch(struct apply *a, struct batch *b)
+record_changes(struct apply *a, size_t upto)
 {
+	size_t more = a->recorded + (a->recorded ? RECORD_MORE : RECORD_FIRST);
+	size_t to = more < a->n ? more : a->n;
 	int rc = RESITE_OK;
 
-	for (size_t i = 0; i < b->n && rc >= 0 && !b->recorded; i++)
-		rc = record_undo(a, &a->changes[b->items[i]]);
-	if (rc >= 0 && !b->recorded)
+	if (upto <= a->recorded)
+		return rc;
+	to = to < upto ? upto : to;
+	for (size_t i = a->recorded; i < to && rc >= 0; i++)
+		rc = record_undo(a, &a->changes[i]);
+	if (rc >= 0)
 		rc = a->s->host->sync(a->s->op);
+	if (rc >= 0)
+		a->recorded = to;
 	if (rc < 0 && rc != RESITE_ERR_CANCELLED)
 		return resite_fail(a->s->op, a->s->host, rc, NULL,
 				   "the undo records cannot be written, so nothing more was changed "
 				   "(%zu of %zu RRsets are set)", a->done, a->n);
-	b->recorded = true;
 	return rc;
 }
 
 /* --- batches ------------------------------------------------------------------- */
 
 static struct batch *
-batch_new(const size_t *items, size_t n, bool recorded)
+batch_new(const size_t *items, size_t n)
 {
 	struct batch *b = malloc(sizeof(*b) + n * sizeof(*items));
 
 	if (!b)
 		return NULL;
-	*b = (struct batch){.n = n, .recorded = recorded};
+	*b = (struct batch){.n = n};
 	if (items)
 		memcpy(b->items, items, n * sizeof(*items));
 	return b;
@@ -158,7 +168,7 @@ batch_new(const size_t *items, size_t n, bool recorded)
 static int
 batch_again(struct apply *a, const size_t *items, size_t n)
 {
-	struct batch *b = n ? batch_new(items, n, true) : NULL;
+	struct batch *b = n ? batch_new(items, n) : NULL;
 
 	if (n && !b)
 		return resite_fail(a->s->op, a->s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
@@ -198,7 +208,7 @@ batch_next(struct apply *a, int *ret_rc)
 		free(name);
 		return NULL;
 	}
-	b = batch_new(NULL, n, a->settle != NULL); /* a revert is not undone */
+	b = batch_new(NULL, n);
 	if (!b) {
 		*ret_rc = resite_fail(a->s->op, a->s->host, RESITE_ERR_TRANSIENT, NULL,
 				      "out of memory");
@@ -401,7 +411,7 @@ take_answer(struct apply *a)
 static int
 record_and_send(struct apply *a, struct batch *b)
 {
-	int rc = record_batch(a, b);
+	int rc = record_changes(a, b->items[b->n - 1] + 1);
 
 	if (rc >= 0)
 		return batch_send(a, b);
@@ -452,7 +462,7 @@ int
 send_changes(struct step *s, const struct change *changes, size_t n, const struct settle *settle)
 {
 	struct apply a = {.s = s, .zone = step_zone(s), .changes = changes, .n = n,
-			  .settle = settle,
+			  .settle = settle, .recorded = settle ? n : 0, /* a revert is not undone */
 			  .max_names = (size_t)s->host->param_i64(s->op, "batch", 0)};
 	int rc = dns_pipe_open(&a.pipe, &s->net, &s->server, s->transport);
 

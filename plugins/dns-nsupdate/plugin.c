@@ -75,7 +75,7 @@ tell_loss(struct step *s)
 }
 
 static int
-tell_state(struct step *s, uint32_t serial)
+tell_state(struct step *s)
 {
 	char now[200], fingerprint[65];
 	size_t changes = tell_changes(s);
@@ -83,28 +83,41 @@ tell_state(struct step *s, uint32_t serial)
 	tell_loss(s);
 	rrset_fingerprint(s->now, s->set.n, fingerprint);
 	snprintf(now, sizeof(now), "%zu of %zu RRsets differ at %.80s, serial %lu", changes, s->set.n,
-		 s->server.text, (unsigned long)serial);
+		 s->server.text, (unsigned long)s->serial);
 	return s->host->state(s->op, now, fingerprint, changes, s->set.n);
+}
+
+/* The probe that follows verify need not ask all over again: the zone with the serial that
+ * verify saw is the zone that verify saw (RFC 2136 §3.6: no change without a new serial). */
+static int
+look_at_serial(struct step *s)
+{
+	uint32_t serial;
+	int rc = read_serial(s, &s->server, &serial);
+
+	if (rc != RESITE_OK)
+		return step_net_fail(s, rc, "cannot read the zone");
+	if (s->known != KNOWN_SERVED || s->serial != serial)
+		s->known = KNOWN_NOT;
+	s->serial = serial;
+	return RESITE_OK;
 }
 
 int
 set_probe(struct resite_op *op, const struct resite_host *host)
 {
 	struct step s;
-	uint32_t serial = 0;
 	int rc = step_init(&s, op, host);
 
 	if (rc == RESITE_OK)
 		rc = step_load_records(&s, true);
-	if (rc == RESITE_OK) {
-		rc = read_serial(&s, &s.server, &serial);
-		if (rc != RESITE_OK)
-			step_net_fail(&s, rc, "cannot read the zone");
-	}
+	if (rc == RESITE_OK)
+		rc = look_at_serial(&s);
 	if (rc == RESITE_OK)
 		rc = read_now(&s);
 	if (rc == RESITE_OK)
-		rc = tell_state(&s, serial);
+		rc = tell_state(&s);
+	s.known = rc == RESITE_OK ? KNOWN_PROBED : KNOWN_NOT;
 	step_release(&s);
 	return rc;
 }
@@ -119,10 +132,13 @@ set_apply(struct resite_op *op, const struct resite_host *host)
 		rc = step_load_records(&s, true);
 	if (rc == RESITE_OK)
 		rc = step_load_key(&s);
+	if (rc == RESITE_OK && s.known != KNOWN_PROBED)
+		s.known = KNOWN_NOT;
 	if (rc == RESITE_OK)
 		rc = read_now(&s);
 	if (rc == RESITE_OK)
 		rc = apply_changes(&s);
+	s.known = KNOWN_NOT;
 	step_release(&s);
 	return rc;
 }
@@ -158,7 +174,7 @@ static const struct resite_param params[] = {
 	{.name = "srv_target", .type = RESITE_T_ENUM, .def = "strict",
 	 .choices = (const char *const[]){"strict", "warn", "any", NULL},
 	 .summary = "SRV records of SIP whose target is in another domain: refuse, warn, allow"},
-	{.name = "batch", .type = RESITE_T_INT, .def = "1000", .min = 1, .max = 5000,
+	{.name = "batch", .type = RESITE_T_INT, .def = "200", .min = 1, .max = 5000,
 	 .summary = "most RRsets in one message (it is also limited to 64 KiB, over UDP to 1232 "
 		    "bytes)"},
 	{.name = "patience", .type = RESITE_T_DURATION, .def = "5s", .min = 100, .max = 300000,

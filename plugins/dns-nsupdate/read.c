@@ -1,6 +1,7 @@
 /* Reading RRsets from an authoritative server, many questions in flight. */
 #include "config.h"
 
+#include "plugins/dns-nsupdate/rrwire.h"
 #include "plugins/dns-nsupdate/step.h"
 
 #include <stdlib.h>
@@ -44,12 +45,36 @@ judge_header(struct reading *r, size_t i, const uint8_t *wire)
 	return RESITE_OK;
 }
 
+/* An answer may bring more than was asked for: what an alias leads to. */
+static int
+take_records(struct reading *r, size_t i, const uint8_t *wire, size_t len)
+{
+	struct rrset *v = r->v[i];
+	struct wire_rr rr;
+	size_t at = DNS_HEADER;
+	bool ok = wire_skip_questions(wire, len, &at, dns_get16(wire + 4));
+
+	for (unsigned left = dns_get16(wire + 6); ok && left; left--) {
+		ok = wire_next(wire, len, &at, &rr);
+		if (!ok || rr.owner_len != v->owner_len || memcmp(rr.owner, v->owner, rr.owner_len))
+			continue;
+		if (rr.type == LDNS_RR_TYPE_CNAME && v->type != LDNS_RR_TYPE_CNAME)
+			return bad_answer(r, i, RESITE_ERR_REFUSED,
+					  "the name is an alias (CNAME): set its CNAME, or remove it first");
+		if (rr.type != v->type)
+			continue;
+		v->ttl = rr.ttl;
+		if (!rrset_add_rdata(v, rr.rdata, rr.rdata_len))
+			return bad_answer(r, i, RESITE_ERR_TRANSIENT, "out of memory");
+	}
+	return ok ? RESITE_OK
+		  : bad_answer(r, i, RESITE_ERR_TRANSIENT, "the answer is not a DNS message");
+}
+
 static int
 take(struct reading *r, size_t i, const uint8_t *wire, size_t len)
 {
 	struct rrset *v = r->v[i];
-	bool alias = false, ok;
-	ldns_pkt *pkt;
 	int rc;
 
 	if (!dns_answers(wire, len, v->owner, v->owner_len, v->type) && dns_get16(wire + 4))
@@ -62,18 +87,7 @@ take(struct reading *r, size_t i, const uint8_t *wire, size_t len)
 		return RESITE_OK;
 	}
 	rrset_clear(v);
-	if (dns_get16(wire + 6) == 0)
-		return RESITE_OK;
-	if (ldns_wire2pkt(&pkt, wire, len) != LDNS_STATUS_OK)
-		return bad_answer(r, i, RESITE_ERR_TRANSIENT, "the answer is not a DNS message");
-	ok = rrset_take_answer(v, ldns_pkt_answer(pkt), &alias);
-	ldns_pkt_free(pkt);
-	if (!ok)
-		return bad_answer(r, i, RESITE_ERR_TRANSIENT, "out of memory");
-	if (alias)
-		return bad_answer(r, i, RESITE_ERR_REFUSED,
-				  "the name is an alias (CNAME): set its CNAME, or remove it first");
-	return RESITE_OK;
+	return take_records(r, i, wire, len);
 }
 
 static int
@@ -190,28 +204,36 @@ check_expected(struct step *s)
 	return RESITE_OK;
 }
 
+static int
+read_primary(struct step *s)
+{
+	struct rrset **v;
+	bool done = false;
+	int rc = RESITE_OK;
+
+	if (transfer_worth(s))
+		rc = transfer_finish(transfer_begin(s, &s->server), &done, &s->serial);
+	if (rc != RESITE_OK || done)
+		return rc;
+	v = calloc(s->set.n + 1, sizeof(*v));
+	if (!v)
+		return net_error(&s->net, RESITE_ERR_TRANSIENT, "out of memory");
+	for (size_t i = 0; i < s->set.n; i++)
+		v[i] = &s->now[i];
+	rc = read_rrsets(s, &s->server, s->transport, v, s->set.n, "records read");
+	free(v);
+	return rc;
+}
+
 int
 read_now(struct step *s)
 {
-	struct rrset **v = calloc(s->set.n + 1, sizeof(*v));
-	int rc = RESITE_ERR_TRANSIENT;
-	bool done = false;
+	int rc = RESITE_OK;
 
-	s->now = calloc(s->set.n + 1, sizeof(*s->now));
-	if (!v || !s->now) {
-		free(v);
-		return resite_fail(s->op, s->host, rc, NULL, "out of memory");
-	}
-	for (size_t i = 0; i < s->set.n; i++) {
-		s->now[i] = s->set.v[i];
-		s->now[i].rdata = NULL;
-		s->now[i].n = 0;
-		v[i] = &s->now[i];
-	}
-	rc = read_by_transfer(s, v, s->set.n, &done);
-	if (rc == RESITE_OK && !done)
-		rc = read_rrsets(s, &s->server, s->transport, v, s->set.n, "records read");
-	free(v);
+	if (!now_room(s))
+		return resite_fail(s->op, s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
+	if (s->known == KNOWN_NOT)
+		rc = read_primary(s);
 	if (rc != RESITE_OK)
 		return step_net_fail(s, rc, "cannot read the records");
 	return check_expected(s);

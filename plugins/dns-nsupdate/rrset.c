@@ -80,7 +80,8 @@ rrset_clear(struct rrset *s)
 	s->n = 0;
 }
 
-bool
+/* Adds the data of one record, in canonical form, of this owner and type. */
+static bool
 rrset_add_rr(struct rrset *s, const ldns_rr *rr)
 {
 	ldns_buffer *b = ldns_buffer_new(512);
@@ -92,35 +93,6 @@ rrset_add_rr(struct rrset *s, const ldns_rr *rr)
 
 	ldns_buffer_free(b);
 	return ok;
-}
-
-static bool
-owned_by(const ldns_rr *rr, const struct rrset *s)
-{
-	const ldns_rdf *owner = ldns_rr_owner(rr);
-
-	return ldns_rdf_size(owner) == s->owner_len &&
-	       !memcmp(ldns_rdf_data(owner), s->owner, s->owner_len);
-}
-
-bool
-rrset_take_answer(struct rrset *s, const ldns_rr_list *answer, bool *ret_cname)
-{
-	for (size_t i = 0; i < ldns_rr_list_rr_count(answer); i++) {
-		ldns_rr *rr = ldns_rr_list_rr(answer, i);
-
-		ldns_rr2canonical(rr);
-		if (!owned_by(rr, s))
-			continue;
-		if (ret_cname && ldns_rr_get_type(rr) == LDNS_RR_TYPE_CNAME &&
-		    s->type != LDNS_RR_TYPE_CNAME)
-			*ret_cname = true;
-		if (ldns_rr_get_type(rr) != s->type)
-			continue;
-		if (!rrset_add_rr(s, rr))
-			return false;
-	}
-	return true;
 }
 
 bool

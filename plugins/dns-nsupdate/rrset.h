@@ -49,11 +49,6 @@ void rrset_list_release(struct rrset_list *list);
 
 /* Appends one piece of data, keeping order; a duplicate is dropped.  False: no memory. */
 bool rrset_add_rdata(struct rrset *s, const uint8_t *bytes, size_t len);
-/* Takes TTL and data of this owner and type out of an answer section; with *ret_cname
- * (may be NULL) set when the owner is an alias instead.  False: no memory. */
-bool rrset_take_answer(struct rrset *s, const ldns_rr_list *answer, bool *ret_cname);
-/* Adds the data of one record, in canonical form, of this owner and type.  False: no memory. */
-bool rrset_add_rr(struct rrset *s, const ldns_rr *rr);
 /* The order of a joined list: by owner, then type. */
 int rrset_order(const struct rrset *a, const struct rrset *b);
 /* Frees the data, not the owner. */

@@ -3,16 +3,46 @@
 
 #include "plugins/dns-nsupdate/rrset.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Names of letters, digits, '-' and '_' alone are nearly all; a mass change prints
+ * thousands.  NULL: another one, or no memory. */
+static char *
+plain_name(const uint8_t *wire, size_t len)
+{
+	char *text = len > 1 ? malloc(len) : NULL;
+
+	for (size_t at = 0; text && wire[at]; at += wire[at] + 1u) {
+		for (size_t i = at + 1; i <= at + wire[at]; i++) {
+			uint8_t c = wire[i];
+
+			if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_') {
+				free(text);
+				return NULL;
+			}
+			text[i - 1] = (char)c;
+		}
+		text[at + wire[at]] = '.';
+	}
+	if (text)
+		text[len - 1] = '\0';
+	return text;
+}
+
 char *
 rrset_owner(const struct rrset *s)
 {
-	ldns_rdf *name = ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, s->owner_len, s->owner);
-	char *text = name ? ldns_rdf2str(name) : NULL;
+	char *plain = plain_name(s->owner, s->owner_len);
+	ldns_rdf *name;
+	char *text;
 
+	if (plain)
+		return plain;
+	name = ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, s->owner_len, s->owner);
+	text = name ? ldns_rdf2str(name) : NULL;
 	ldns_rdf_deep_free(name);
 	return text;
 }
@@ -52,14 +82,33 @@ as_rr(const struct rrset *s, size_t i)
 	return rr;
 }
 
+/* NULL: it is none, or no memory. */
+static char *
+address_data(const struct rrset *s, const struct rdata *d)
+{
+	bool v4 = s->type == LDNS_RR_TYPE_A && d->len == 4;
+	bool v6 = s->type == LDNS_RR_TYPE_AAAA && d->len == 16;
+	char text[INET6_ADDRSTRLEN];
+
+	if (!v4 && !v6)
+		return NULL;
+	return inet_ntop(v4 ? AF_INET : AF_INET6, d->bytes, text, sizeof(text)) ? strdup(text) : NULL;
+}
+
 char *
 rrset_data(const struct rrset *s, size_t i)
 {
-	ldns_rr *rr = as_rr(s, i);
-	ldns_buffer *b = ldns_buffer_new(256);
-	bool ok = rr && b;
+	char *address = address_data(s, &s->rdata[i]);
+	ldns_rr *rr;
+	ldns_buffer *b;
 	char *text = NULL;
+	bool ok;
 
+	if (address)
+		return address;
+	rr = as_rr(s, i);
+	b = ldns_buffer_new(256);
+	ok = rr && b;
 	for (size_t k = 0; ok && k < ldns_rr_rd_count(rr); k++)
 		ok = (k == 0 || ldns_buffer_printf(b, " ") > 0) &&
 		     ldns_rdf2buffer_str(b, ldns_rr_rdf(rr, k)) == LDNS_STATUS_OK;

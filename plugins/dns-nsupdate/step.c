@@ -37,14 +37,36 @@ step_init(struct step *s, struct resite_op *op, const struct resite_host *host)
 void
 step_release(struct step *s)
 {
-	for (size_t i = 0; s->now && i < s->set.n; i++)
-		rrset_clear(&s->now[i]);
-	free(s->now);
+	if (s->loaded)
+		memory_keep(s);
+	now_release(s->now, s->set.n);
 	rrset_list_release(&s->set);
 	rrset_list_release(&s->expect);
 	ldns_rdf_deep_free(s->zone);
 	free(s->zone_text);
 	tsig_key_wipe(&s->key);
+}
+
+bool
+now_room(struct step *s)
+{
+	if (s->now)
+		return true;
+	s->now = calloc(s->set.n + 1, sizeof(*s->now));
+	for (size_t i = 0; s->now && i < s->set.n; i++) {
+		s->now[i] = s->set.v[i];
+		s->now[i].rdata = NULL;
+		s->now[i].n = 0;
+	}
+	return s->now != NULL;
+}
+
+void
+now_release(struct rrset *now, size_t n)
+{
+	for (size_t i = 0; now && i < n; i++)
+		rrset_clear(&now[i]);
+	free(now);
 }
 
 struct update_zone
@@ -201,8 +223,8 @@ check_expect(struct step *s)
 	return RESITE_OK;
 }
 
-int
-step_load_records(struct step *s, bool with_file)
+static int
+parse_records(struct step *s, bool with_file)
 {
 	struct rrset_error err;
 	int rc = add_params(s, "record", &s->set);
@@ -221,4 +243,17 @@ step_load_records(struct step *s, bool with_file)
 	if (rc == RESITE_OK && (with_file || !s->host->param_count(s->op, "records_file")))
 		rc = check_expect(s);
 	return rc == RESITE_OK ? check_targets(s) : rc;
+}
+
+int
+step_load_records(struct step *s, bool with_file)
+{
+	int rc = RESITE_OK;
+
+	if (with_file)
+		memory_key(s);
+	if (!with_file || !memory_take(s))
+		rc = parse_records(s, with_file);
+	s->loaded = with_file && rc == RESITE_OK;
+	return rc;
 }

@@ -9,6 +9,13 @@
 #include "plugins/dns-nsupdate/update.h"
 #include "sdk/net/dns.h"
 
+/* What s->now is worth. */
+enum known {
+	KNOWN_NOT,    /* room at most, nothing in it is to be used */
+	KNOWN_PROBED, /* what probe read and told the core; apply changes just that */
+	KNOWN_SERVED, /* what verify found at all servers, the primary having s->serial */
+};
+
 struct step {
 	struct resite_op *op;
 	const struct resite_host *host;
@@ -22,6 +29,10 @@ struct step {
 	struct rrset_list set;    /* what the plan wants; joined and sorted */
 	struct rrset_list expect; /* what the plan says is there now */
 	struct rrset *now;        /* what is there; parallel to set, owners borrowed */
+	enum known known;
+	uint32_t serial;          /* the primary's, before or as now was read */
+	bool loaded;              /* the records are complete, with those of the file */
+	uint8_t memory_key[32];   /* of the parameters that they come from */
 };
 
 /* Reads the parameters other than records and key.  All three return enum resite_rc and
@@ -32,6 +43,17 @@ int step_load_records(struct step *s, bool with_file);
 int step_load_key(struct step *s);
 void step_release(struct step *s);
 
+/* The memory of an attempt, from one of its functions to the next (memory.c).  key: before
+ * the two others.  take: the records, s->now and what it is worth, if they were kept under
+ * this key.  keep: hands them over. */
+void memory_key(struct step *s);
+bool memory_take(struct step *s);
+void memory_keep(struct step *s);
+
+/* Makes room for s->now, if there is none.  False: no memory. */
+bool now_room(struct step *s);
+void now_release(struct rrset *now, size_t n);
+
 struct update_zone step_zone(const struct step *s);
 /* host->fail with the text of the last failed network call, behind what was attempted. */
 int step_net_fail(struct step *s, int rc, const char *what);
@@ -41,10 +63,17 @@ int step_net_fail(struct step *s, int rc, const char *what);
  * and NXDOMAIN ends it; the reason is in s->net.err. what: for progress, or NULL. */
 int read_rrsets(struct step *s, const struct net_endpoint *server, enum dns_transport transport,
 		struct rrset *const *v, size_t n, const char *what);
-/* The same from one zone transfer, where it is worth it and the server allows it: *ret_done
- * false means that nothing was read and questions must be asked. v is sorted as in a list. */
-int read_by_transfer(struct step *s, struct rrset *const *v, size_t n, bool *ret_done);
-/* Reads s->now from the primary and checks it against expect. */
+/* The same, all of s->now, from one zone transfer, where that is worth it. */
+bool transfer_worth(const struct step *s);
+/* Asks for the zone; so several servers can be at work at once.  NULL: it could not be asked
+ * for; the reason is in s->net.err. */
+struct transfer *transfer_begin(struct step *s, const struct net_endpoint *server);
+/* Takes the zone into s->now and ends t, which may be NULL.  *ret_done false: nothing was
+ * read, the server refuses or the zone does not lend itself to it, so questions must be asked;
+ * true: *ret_serial is that of the zone. */
+int transfer_finish(struct transfer *t, bool *ret_done, uint32_t *ret_serial);
+void transfer_cancel(struct transfer *t);
+/* Reads s->now from the primary, unless it is known, and checks it against expect. */
 int read_now(struct step *s);
 /* The SOA serial that a server has. */
 int read_serial(struct step *s, const struct net_endpoint *server, uint32_t *ret);

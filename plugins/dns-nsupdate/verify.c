@@ -7,12 +7,16 @@
 #include <string.h>
 
 #define CHUNK 1000 /* RRsets asked before the first difference ends it */
+#define SAMPLE 64  /* RRsets asked for one by one where the others are transferred */
 #define SERVERS_MAX 32
 
 struct servers {
 	struct net_endpoint v[SERVERS_MAX];
+	struct transfer *transfers[SERVERS_MAX]; /* under way */
+	bool gone[SERVERS_MAX];                  /* could not be asked, which is tolerated */
 	size_t n;
 	bool from_zone; /* found by the zone's NS records, not named in the plan */
+	bool tolerant;  /* a server that cannot be asked may be one of those that are gone */
 };
 
 /* --- which servers ------------------------------------------------------------ */
@@ -142,63 +146,166 @@ lags(struct step *s, const struct net_endpoint *server, const struct rrset *now,
 	return RESITE_PENDING;
 }
 
-/* s->now is the room that the answers are read into. */
+/* Compares s->now[i] with what it should be. */
 static int
-verify_at(struct step *s, const struct net_endpoint *server)
+compare(struct step *s, const struct net_endpoint *server, size_t i)
 {
-	struct rrset *v[CHUNK];
+	return rrset_same(&s->now[i], &s->set.v[i]) ? RESITE_OK : lags(s, server, &s->now[i], i);
+}
+
+/* Asks for n of the RRsets, of which which(i) is the index, and compares them. */
+static int
+ask_some(struct step *s, const struct net_endpoint *server, const size_t *which, size_t n)
+{
 	enum dns_transport transport = s->transport == DNS_TCP ? DNS_TCP : DNS_UDP;
+	struct rrset *v[CHUNK] = {NULL};
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = &s->now[which[i]];
+	rc = read_rrsets(s, server, transport, v, n, NULL);
+	for (size_t i = 0; i < n && rc == RESITE_OK; i++)
+		rc = compare(s, server, which[i]);
+	return rc;
+}
+
+static int
+ask_all(struct step *s, const struct net_endpoint *server)
+{
+	size_t which[CHUNK], from = 0;
 	int rc = RESITE_OK;
 
-	for (size_t from = 0; rc == RESITE_OK && from < s->set.n; from += CHUNK) {
-		size_t n = s->set.n - from < CHUNK ? s->set.n - from : CHUNK;
+	while (rc == RESITE_OK && from < s->set.n) {
+		size_t n = 0;
 
-		for (size_t i = 0; i < n; i++)
-			v[i] = &s->now[from + i];
-		rc = read_rrsets(s, server, transport, v, n, NULL);
-		for (size_t i = from; i < from + n && rc == RESITE_OK; i++)
-			if (!rrset_same(&s->now[i], &s->set.v[i]))
-				rc = lags(s, server, &s->now[i], i);
-		s->host->progress(s->op, from + n, s->set.n, "RRsets verified");
+		while (n < CHUNK && from < s->set.n)
+			which[n++] = from++;
+		rc = ask_some(s, server, which, n);
+		s->host->progress(s->op, from, s->set.n, "RRsets verified");
 	}
 	return rc;
 }
 
-static bool
-no_memory_for_answers(struct step *s)
+/* The first, the last and some between: the last shows a secondary that lags, and all of
+ * them a server that answers something else than it transfers. */
+static int
+ask_sample(struct step *s, const struct net_endpoint *server)
 {
-	s->now = calloc(s->set.n + 1, sizeof(*s->now));
-	for (size_t i = 0; s->now && i < s->set.n; i++) {
-		s->now[i] = s->set.v[i];
-		s->now[i].rdata = NULL;
-		s->now[i].n = 0;
-	}
-	return !s->now;
+	size_t which[SAMPLE];
+
+	for (size_t i = 0; i < SAMPLE; i++)
+		which[i] = i * (s->set.n - 1) / (SAMPLE - 1);
+	return ask_some(s, server, which, SAMPLE);
 }
 
 static int
-verify_all(struct step *s, const struct servers *list)
+take_transfer(struct step *s, const struct net_endpoint *server, struct transfer *t)
 {
-	bool tolerant = may_be_dead(s, list);
-	size_t good = 0;
+	uint32_t serial;
+	bool done;
+	int rc = transfer_finish(t, &done, &serial);
 
-	if (no_memory_for_answers(s))
-		return resite_fail(s->op, s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
-	for (size_t i = 0; i < list->n; i++) {
-		int rc = verify_at(s, &list->v[i]);
+	if (rc == RESITE_OK && !done)
+		return ask_all(s, server);
+	for (size_t i = 0; i < s->set.n && rc == RESITE_OK; i++)
+		rc = compare(s, server, i);
+	s->host->progress(s->op, s->set.n, s->set.n, "RRsets verified");
+	return rc;
+}
 
-		if (rc == RESITE_PENDING)
-			return rc;
-		if (rc == RESITE_ERR_TRANSIENT && tolerant)
-			resite_log(s->op, s->host, RESITE_LOG_WARN, "not verified there: %s",
-				   s->net.err);
-		else if (rc != RESITE_OK)
-			return step_net_fail(s, rc, "cannot verify");
-		else
-			good++;
+/* What a server that was asked did means for the step; PENDING has said why. */
+static int
+judge(struct step *s, struct servers *list, size_t i, int rc)
+{
+	if (rc == RESITE_OK || rc == RESITE_PENDING)
+		return rc;
+	if (rc != RESITE_ERR_TRANSIENT || !list->tolerant)
+		return step_net_fail(s, rc, "cannot verify");
+	resite_log(s->op, s->host, RESITE_LOG_WARN, "not verified there: %s", s->net.err);
+	list->gone[i] = true;
+	return RESITE_OK;
+}
+
+/* A sample of each server first: cheap, and one that lags is told before anything is
+ * transferred.  Then all are asked for the zone before the first is listened to. */
+static int
+verify_by_transfer(struct step *s, struct servers *list)
+{
+	int rc = RESITE_OK;
+
+	for (size_t i = 0; i < list->n && rc == RESITE_OK; i++)
+		rc = judge(s, list, i, ask_sample(s, &list->v[i]));
+	for (size_t i = 0; i < list->n && rc == RESITE_OK; i++)
+		list->transfers[i] = list->gone[i] ? NULL : transfer_begin(s, &list->v[i]);
+	for (size_t i = 0; i < list->n && rc == RESITE_OK; i++) {
+		struct transfer *t = list->transfers[i];
+
+		list->transfers[i] = NULL;
+		if (!list->gone[i])
+			rc = judge(s, list, i, take_transfer(s, &list->v[i], t));
 	}
-	if (good == 0)
+	for (size_t i = 0; i < list->n; i++)
+		transfer_cancel(list->transfers[i]);
+	return rc;
+}
+
+static int
+verify_by_questions(struct step *s, struct servers *list)
+{
+	int rc = RESITE_OK;
+
+	for (size_t i = 0; i < list->n && rc == RESITE_OK; i++)
+		rc = judge(s, list, i, ask_all(s, &list->v[i]));
+	return rc;
+}
+
+static bool
+none_is_gone(const struct servers *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->gone[i])
+			return false;
+	return true;
+}
+
+static bool
+all_are_gone(const struct servers *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!list->gone[i])
+			return false;
+	return true;
+}
+
+static bool
+has_primary(const struct step *s, const struct servers *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!strcmp(list->v[i].text, s->server.text))
+			return true;
+	return false;
+}
+
+/* When all is as it should be everywhere, s->now is what the last server has, which is what
+ * the primary has with the serial that was read before. */
+static int
+verify_all(struct step *s, struct servers *list)
+{
+	bool has_serial;
+	int rc;
+
+	list->tolerant = may_be_dead(s, list);
+	s->known = KNOWN_NOT;
+	if (!now_room(s))
+		return resite_fail(s->op, s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
+	has_serial = has_primary(s, list) && read_serial(s, &s->server, &s->serial) == RESITE_OK;
+	rc = transfer_worth(s) ? verify_by_transfer(s, list) : verify_by_questions(s, list);
+	if (rc != RESITE_OK)
+		return rc;
+	if (all_are_gone(list))
 		return step_net_fail(s, RESITE_ERR_TRANSIENT, "no server could be asked");
+	if (has_serial && none_is_gone(list))
+		s->known = KNOWN_SERVED;
 	return RESITE_OK;
 }
 
