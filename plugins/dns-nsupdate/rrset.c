@@ -2,6 +2,8 @@
 
 #include "plugins/dns-nsupdate/rrset.h"
 
+#include "plugins/dns-nsupdate/rrplain.h"
+
 #include <arpa/inet.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
@@ -142,31 +144,55 @@ rrset_list_release(struct rrset_list *list)
 	*list = (struct rrset_list){0};
 }
 
+static struct rrset *
+list_add(struct rrset_list *list, const uint8_t *owner, size_t len, unsigned type)
+{
+	struct rrset *s = list_grow(list);
+
+	if (!s)
+		return NULL;
+	s->owner = malloc(len);
+	if (!s->owner)
+		return NULL;
+	memcpy(s->owner, owner, len);
+	s->owner_len = (uint8_t)len;
+	s->type = (uint16_t)type;
+	return s;
+}
+
 static bool
 add_rr(struct rrset_list *list, ldns_rr *rr)
 {
-	struct rrset *s = list_grow(list);
-	size_t len = ldns_rdf_size(ldns_rr_owner(rr));
+	const ldns_rdf *owner = ldns_rr_owner(rr);
+	struct rrset *s = list_add(list, ldns_rdf_data(owner), ldns_rdf_size(owner),
+				   ldns_rr_get_type(rr));
+
+	return s && rrset_add_rr(s, rr);
+}
+
+static bool
+add_plain(struct rrset_list *list, const struct plain_rr *rr)
+{
+	struct rrset *s = list_add(list, rr->owner, rr->owner_len, rr->type);
 
 	if (!s)
 		return false;
-	s->owner = malloc(len);
-	if (!s->owner)
-		return false;
-	memcpy(s->owner, ldns_rdf_data(ldns_rr_owner(rr)), len);
-	s->owner_len = (uint8_t)len;
-	s->type = (uint16_t)ldns_rr_get_type(rr);
-	return rrset_add_rr(s, rr);
+	s->ttl = rr->ttl;
+	return rrset_add_rdata(s, rr->address, rr->address_len);
 }
 
 bool
 rrset_add_text(struct rrset_list *list, const char *text, const ldns_rdf *zone,
 	       uint32_t default_ttl, struct rrset_error *err)
 {
+	struct plain_rr plain;
 	ldns_rr *rr = NULL;
-	ldns_status st = ldns_rr_new_frm_str(&rr, text, default_ttl, zone, NULL);
+	ldns_status st;
 	bool ok = false;
 
+	if (plain_rr_parse(text, ldns_rdf_data(zone), ldns_rdf_size(zone), default_ttl, &plain))
+		return add_plain(list, &plain) || refuse(err, text, "out of memory");
+	st = ldns_rr_new_frm_str(&rr, text, default_ttl, zone, NULL);
 	if (st != LDNS_STATUS_OK || !rr)
 		return refuse(err, text, ldns_get_errorstr_by_id(st));
 	ldns_rr2canonical(rr);

@@ -123,11 +123,17 @@ rrset_data(const struct rrset *s, size_t i)
 static char *
 joined(const struct rrset *s, const char *prefix, const char *sep)
 {
-	char *text = NULL;
+	char *text = NULL, *first = s->n == 1 ? rrset_data(s, 0) : NULL;
 	size_t len;
-	FILE *f = open_memstream(&text, &len);
-	bool ok = f != NULL;
+	FILE *f;
+	bool ok = true;
 
+	if (first) {
+		ok = asprintf(&text, "%s%s", prefix, first) >= 0;
+		free(first);
+		return ok ? text : NULL;
+	}
+	f = open_memstream(&text, &len);
 	if (!f)
 		return NULL;
 	fputs(prefix, f);

@@ -474,6 +474,94 @@ START_TEST(a_zone_transfer_sees_aliases_and_delegations_too)
 }
 END_TEST
 
+/* --- asking once ----------------------------------------------------------------------- */
+
+static void
+add_many(struct fakehost *h, int n, int net)
+{
+	char record[64];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(record, sizeof(record), "m%d 60 A 10.%d.1.%d", i, net, i % 250);
+		fakehost_param(h, "record", record);
+	}
+}
+
+/* probe, apply, verify, and the probe that closes the attempt */
+START_TEST(a_mass_change_transfers_each_server_once_before_and_once_after)
+{
+	struct named_server secondary;
+
+	named_start_secondary(&secondary, 0, primary.port, true);
+	add_many(fh, 400, 4);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_PROBE), RESITE_OK);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_OK);
+	ck_assert_int_eq(named_transfers(&primary), 2); /* the secondary's first, and probe's */
+	named_halt(&secondary);
+	named_resume(&secondary); /* which transfers */
+	fakehost_param(fh, "verify_at", secondary.at);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_OK);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_PROBE), RESITE_OK);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	ck_assert_int_eq(named_transfers(&primary), 4);
+	ck_assert_int_eq(named_transfers(&secondary), 1);
+	named_stop(&secondary);
+}
+END_TEST
+
+START_TEST(a_change_after_verify_is_seen_by_the_closing_probe)
+{
+	add_many(fh, 400, 4);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_OK);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_OK);
+	nsupdate(&primary, "update delete m7." ZONE " A\nupdate add m7." ZONE " 60 A 10.9.9.9");
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_PROBE), RESITE_OK);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 1);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_PENDING);
+	ck_says(fh, "still serves m7.contoso.example. A 60 10.9.9.9");
+}
+END_TEST
+
+START_TEST(apply_changes_what_probe_saw_and_nothing_newer)
+{
+	fakehost_param(fh, "record", "sip 60 A 10.2.0.10");
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_PROBE), RESITE_OK);
+	nsupdate(&primary, "update delete sip." ZONE " A\nupdate add sip." ZONE " 60 A 10.9.9.9");
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_ERR_CONFLICT);
+	ck_says(fh, "is now 60 10.9.9.9");
+	ck_assert_str_eq(dig(&primary, "sip." ZONE, "A"), "10.9.9.9");
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_PROBE), RESITE_OK);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_OK);
+	ck_assert_str_eq(dig(&primary, "sip." ZONE, "A"), "10.2.0.10");
+}
+END_TEST
+
+START_TEST(where_transfers_are_refused_every_record_is_asked_for)
+{
+	struct named_server closed;
+	struct fakehost *h;
+
+	named_start_closed(&closed);
+	h = fakehost_new(set_action());
+	fakehost_param(h, "server", closed.at);
+	fakehost_param(h, "zone", ZONE ".");
+	fakehost_param(h, "verify_at", closed.at);
+	fakehost_param(h, "key", "tsig");
+	fakehost_secret(h, "tsig", KEY_256);
+	add_many(h, 1100, 4);
+	ck_assert_int_eq(fakehost_call(h, FAKEHOST_PROBE), RESITE_OK);
+	ck_assert_uint_eq(fakehost_state(h)->changes, 1100);
+	ck_assert_int_eq(fakehost_call(h, FAKEHOST_APPLY), RESITE_OK);
+	ck_assert_int_eq(fakehost_call(h, FAKEHOST_VERIFY), RESITE_OK);
+	nsupdate(&closed, "update delete m501." ZONE " A\nupdate add m501." ZONE " 60 A 10.9.9.9");
+	ck_assert_int_eq(fakehost_call(h, FAKEHOST_VERIFY), RESITE_PENDING);
+	ck_says(h, "still serves m501.contoso.example. A 60 10.9.9.9");
+	ck_assert_int_eq(named_transfers(&closed), 0);
+	fakehost_free(h);
+	named_stop(&closed);
+}
+END_TEST
+
 /* --- secondaries -------------------------------------------------------------------------- */
 
 START_TEST(a_lagging_secondary_is_waited_for_and_named_with_its_serial)
@@ -497,6 +585,23 @@ START_TEST(a_lagging_secondary_is_waited_for_and_named_with_its_serial)
 	for (int i = 0; i < 100 && fakehost_call(fh, FAKEHOST_VERIFY) == RESITE_PENDING; i++)
 		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_OK);
+	named_stop(&secondary);
+}
+END_TEST
+
+START_TEST(a_secondary_that_lags_is_told_before_anything_is_transferred)
+{
+	struct named_server secondary;
+
+	named_start_secondary(&secondary, 0, primary.port, true);
+	fakehost_param(fh, "verify_at", secondary.at);
+	add_many(fh, 400, 4);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_OK);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_PENDING);
+	ck_says(fh, secondary.at);
+	ck_says(fh, "still serves m0.contoso.example. A (none), not 60 10.4.1.0");
+	ck_assert_int_eq(named_transfers(&primary), 2); /* the secondary's, and apply's look */
+	ck_assert_int_eq(named_transfers(&secondary), 0);
 	named_stop(&secondary);
 }
 END_TEST
@@ -555,6 +660,11 @@ main(void)
 	tcase_add_test(tc, a_server_that_is_down_is_transient_and_named);
 	tcase_add_test(tc, thousands_of_records_from_a_file_are_split_into_messages);
 	tcase_add_test(tc, a_zone_transfer_sees_aliases_and_delegations_too);
+	tcase_add_test(tc, a_mass_change_transfers_each_server_once_before_and_once_after);
+	tcase_add_test(tc, a_change_after_verify_is_seen_by_the_closing_probe);
+	tcase_add_test(tc, apply_changes_what_probe_saw_and_nothing_newer);
+	tcase_add_test(tc, where_transfers_are_refused_every_record_is_asked_for);
+	tcase_add_test(tc, a_secondary_that_lags_is_told_before_anything_is_transferred);
 	tcase_add_test(tc, a_lagging_secondary_is_waited_for_and_named_with_its_serial);
 	tcase_add_test(tc, the_zones_own_servers_are_asked_when_none_are_named);
 	suite_add_tcase(suite, tc);

@@ -1,7 +1,9 @@
 /* dns-nsupdate: records, keys and signatures on paper, and servers that misbehave. */
 #include "config.h"
 
+#include "plugins/dns-nsupdate/rrplain.h"
 #include "plugins/dns-nsupdate/rrset.h"
+#include "plugins/dns-nsupdate/rrwire.h"
 #include "plugins/dns-nsupdate/tsig.h"
 #include "plugins/dns-nsupdate/update.h"
 #include "sdk/net/net.h"
@@ -299,6 +301,108 @@ START_TEST(a_server_that_hangs_lies_or_breaks_off_is_transient_and_named)
 }
 END_TEST
 
+/* --- the quick ways ------------------------------------------------------------- */
+
+static bool
+is_plain(const char *text)
+{
+	ldns_rdf *z = zone();
+	struct plain_rr rr;
+	bool plain = plain_rr_parse(text, ldns_rdf_data(z), ldns_rdf_size(z), 60, &rr);
+
+	ldns_rdf_deep_free(z);
+	return plain;
+}
+
+/* What the quick way takes, it must take as ldns does; the rest it must leave. */
+START_TEST(plain_records_are_read_the_quick_way_as_ldns_reads_them)
+{
+	static const char *const plain[] = {
+		"sip A 10.2.0.10", "sip 60 A 10.2.0.10", "SIP 60 IN A 10.2.0.10", "a.b.c A 10.0.0.1",
+		"s\t7\tAAAA\t2001:DB8::1 ", "_x-1 0 IN AAAA ::ffff:10.0.0.1", "60 A 10.0.0.1",
+	};
+	static const char *const others[] = {
+		"@ A 10.0.0.1", "sip. A 10.0.0.1", "*.w A 10.0.0.1", "s\\046p A 10.0.0.1", " A 10.0.0.1",
+		"sip 1h A 10.0.0.1", "sip IN 60 A 10.0.0.1", "sip A 10.0.0.1 10.0.0.2", "sip A 10.0.0",
+		"sip A 010.0.0.1x", "sip CH A 10.0.0.1", "sip TXT x", "sip A", "sip", "", "a..b A 10.0.0.1",
+		"sip 9999999999 A 10.0.0.1", "sip A 10.0.0.1 ; why",
+		"a123456789a123456789a123456789a123456789a123456789a123456789a123 A 10.0.0.1",
+	};
+	ldns_rdf *z = zone();
+
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		struct plain_rr rr;
+		ldns_rr *by_ldns = NULL;
+
+		ck_assert_msg(plain_rr_parse(plain[i], ldns_rdf_data(z), ldns_rdf_size(z), 60, &rr),
+			      "%s", plain[i]);
+		ck_assert_int_eq(ldns_rr_new_frm_str(&by_ldns, plain[i], 60, z, NULL), LDNS_STATUS_OK);
+		ldns_rr2canonical(by_ldns);
+		ck_assert_uint_eq(rr.owner_len, ldns_rdf_size(ldns_rr_owner(by_ldns)));
+		ck_assert_mem_eq(rr.owner, ldns_rdf_data(ldns_rr_owner(by_ldns)), rr.owner_len);
+		ck_assert_uint_eq(rr.type, ldns_rr_get_type(by_ldns));
+		ck_assert_uint_eq(rr.ttl, ldns_rr_ttl(by_ldns));
+		ck_assert_mem_eq(rr.address, ldns_rdf_data(ldns_rr_rdf(by_ldns, 0)), rr.address_len);
+		ldns_rr_free(by_ldns);
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		ck_assert_msg(!is_plain(others[i]), "%s", others[i]);
+	ldns_rdf_deep_free(z);
+}
+END_TEST
+
+/* At offset 2 "ORG", at 7 "wWw" with a pointer to it; then an A and an SRV record. */
+static const uint8_t wire[] =
+	"\x00\x00\x03ORG\x00"           /* 0 */
+	"\x03wWw\xc0\x02"               /* 7 */
+	"\x00\x00\x00\x00\x00\x00"      /* 13 */
+	"\xc0\x07\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x02\x00\x0a"         /* 19: A */
+	"\xc0\x02\x00\x21\x00\x01\x00\x00\x00\x3c\x00\x08\x00\x01\x00\x02\x13\xc4\xc0\x07"; /* 35: SRV */
+
+START_TEST(records_are_read_from_the_wire_in_canonical_form)
+{
+	struct wire_rr rr;
+	size_t at = 19;
+
+	ck_assert(wire_next(wire, sizeof(wire) - 1, &at, &rr));
+	ck_assert_uint_eq(at, 35);
+	ck_assert_uint_eq(rr.owner_len, 9);
+	ck_assert_mem_eq(rr.owner, "\3www\3org", 9);
+	ck_assert_uint_eq(rr.ttl, 60);
+	ck_assert_uint_eq(rr.rdata_len, 4);
+	ck_assert(wire_next(wire, sizeof(wire) - 1, &at, &rr));
+	ck_assert_uint_eq(at, sizeof(wire) - 1);
+	ck_assert_mem_eq(rr.owner, "\3org", 5);
+	ck_assert_uint_eq(rr.rdata_len, 15);
+	ck_assert_mem_eq(rr.rdata, "\0\1\0\2\x13\xc4\3www\3org", 15);
+}
+END_TEST
+
+START_TEST(a_broken_record_is_refused_wherever_it_breaks_off)
+{
+	static const uint8_t loop[] = "\xc0\x02\xc0\x00\x03wWw\xc0\x04";
+	uint8_t name[WIRE_NAME_MAX];
+	struct wire_rr rr;
+
+	for (size_t len = 19; len < 35; len++) {
+		size_t at = 19;
+
+		ck_assert(!wire_next(wire, len, &at, &rr));
+	}
+	for (size_t len = 35; len < sizeof(wire) - 1; len++) {
+		size_t at = 35;
+
+		ck_assert(!wire_next(wire, len, &at, &rr));
+	}
+	/* Pointers that go round, and one forward. */
+	for (size_t at = 0; at < 6; at += 2) {
+		size_t from = at;
+
+		ck_assert_uint_eq(wire_name(loop, sizeof(loop) - 1, &from, name), 0);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -318,6 +422,9 @@ main(void)
 	tcase_add_test(tc, an_unsigned_yes_to_a_signed_update_is_not_believed);
 	tcase_add_test(tc, endpoints_are_taken_apart);
 	tcase_add_test(tc, a_server_that_hangs_lies_or_breaks_off_is_transient_and_named);
+	tcase_add_test(tc, plain_records_are_read_the_quick_way_as_ldns_reads_them);
+	tcase_add_test(tc, records_are_read_from_the_wire_in_canonical_form);
+	tcase_add_test(tc, a_broken_record_is_refused_wherever_it_breaks_off);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_ENV);

@@ -133,8 +133,9 @@ write_config(const struct named_server *s, int notify_port)
 		fprintf(f, "zone \"" ZONE "\" { type secondary; file \"zone.bak\"; "
 			"primaries port %d { 127.0.0.1; }; };\n", s->primary_port);
 	else
-		fprintf(f, "zone \"" ZONE "\" { type primary; file \"zone\"; allow-transfer { any; };\n"
-			" allow-update { key upd; key upd1; key upd384; key upd512; };\n");
+		fprintf(f, "zone \"" ZONE "\" { type primary; file \"zone\"; allow-transfer { %s; };\n"
+			" allow-update { key upd; key upd1; key upd384; key upd512; };\n",
+			s->closed ? "none" : "any");
 	if (!s->primary_port && notify_port)
 		fprintf(f, " also-notify { 127.0.0.1 port %d; };\n", notify_port);
 	if (!s->primary_port)
@@ -190,6 +191,28 @@ named_start_primary(struct named_server *s, const char *more_records, int notify
 {
 	*s = (struct named_server){0};
 	start(s, 0, notify_port, more_records);
+}
+
+void
+named_start_closed(struct named_server *s)
+{
+	*s = (struct named_server){.closed = true};
+	start(s, 0, 0, "");
+}
+
+int
+named_transfers(const struct named_server *s)
+{
+	char command[128];
+	int n = 0;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "grep -c 'XFR started' '%s/log'", s->dir);
+	f = popen(command, "r");
+	if (!f || fscanf(f, "%d", &n) != 1)
+		die(command);
+	pclose(f); /* grep's status is 1 when it counts none */
+	return n;
 }
 
 void

@@ -13,6 +13,7 @@ struct named_server {
 	int port;
 	pid_t pid;
 	bool deaf;     /* a secondary that does not listen to NOTIFY */
+	bool closed;   /* refuses zone transfers */
 	int primary_port; /* 0: a primary */
 };
 
@@ -25,7 +26,11 @@ bool named_installed(void);
 #define KEY_384 "hmac-sha384:upd384:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
 #define KEY_512 "hmac-sha512:upd512:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
 void named_start_primary(struct named_server *s, const char *more_records, int notify_port);
+/* The same, but nobody may transfer its zone. */
+void named_start_closed(struct named_server *s);
 void named_start_secondary(struct named_server *s, int port, int primary_port, bool deaf);
+/* Zone transfers that it has begun to send. */
+int named_transfers(const struct named_server *s);
 /* Ends the server by its pid; its directory stays. */
 void named_halt(struct named_server *s);
 /* Starts it again; a secondary then transfers the zone at once. */
