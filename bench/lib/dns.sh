@@ -25,6 +25,27 @@ set_by_nsupdate() {
 }
 after_set_by_nsupdate() { check_value; }
 
+# Like the whole step, until both servers have it.
+set_by_nsupdate_served() {
+	local last want
+	set_by_nsupdate -v
+	read -r last _ _ want < <(tail -n 1 "records.$value_now")
+	until [[ $(dig +short +tcp "@${LAB_DNS2_SERVER%:*}" -p "${LAB_DNS2_SERVER#*:}" "$last.contoso.example" A) == "$want" ]]; do
+		sleep 0.02
+	done
+}
+after_set_by_nsupdate_served() { check_value; }
+
+# set_by_limit swap|bare: its own time is that of sending and waiting, all parsed before
+set_by_limit() {
+	local now=$value_now
+	turn_value
+	"$tools/dns_limit" "$LAB_DNS_SERVER" contoso.example. "$LAB_TSIG_KEY_FILE" "records.$now" "records.$value_now" \
+		"$1" 200 4 >limit.json || die "dns_limit failed"
+	took=$(sed 's/.*"seconds": \([0-9.]*\).*/\1/' limit.json)
+}
+after_set_by_limit() { check_value; }
+
 # The last name has the new value, so all have: messages go in order.
 check_value() {
 	local last want got
@@ -44,8 +65,11 @@ row_dns() {
 			verify_at = [\"\${var.dns_server}\", \"\${var.dns_secondary}\"]; };" >set.$value_now.conf
 	done
 	set_by_nsupdate -v
-	turns resite=set_by_resite nsupdate-tcp="set_by_nsupdate -v" nsupdate-udp=set_by_nsupdate
+	turns resite=set_by_resite nsupdate-tcp="set_by_nsupdate -v" nsupdate-udp=set_by_nsupdate \
+		nsupdate-served=set_by_nsupdate_served limit-swap="set_by_limit swap" limit-bare="set_by_limit bare"
 	goal_ratio "as fast as nsupdate" 1.0 nsupdate-tcp,nsupdate-udp resite
+	goal_ratio "as fast as nsupdate until both servers serve it" 1.0 nsupdate-served resite
+	goal_ratio "of the limit with prerequisites, apply alone" 0.85 limit-swap resite-apply
 	goal_ratio "the same, apply alone" 1.0 nsupdate-tcp,nsupdate-udp resite-apply
 	note "$n names, each a delete and an add, signed, 500 names a message; resite with prerequisites, and verified at both servers"
 }
