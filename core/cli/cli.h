@@ -15,6 +15,8 @@ struct options {
 	size_t n_only;
 	char *only_text;                         /* what only points into; owned */
 	const char *reason;                      /* --reason */
+	const char *output;                      /* -o */
+	const char *as_previewed, *against;      /* --as-previewed, --against */
 	const char *expect_head;                 /* --expect-head */
 	const char *beside[CLI_LIST_MAX];        /* --beside-unfinished RUN, more than once */
 	size_t n_beside;

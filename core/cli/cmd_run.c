@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/cli/cli.h"
 #include "core/run/lock.h"
+#include "core/run/previewed.h"
 #include "core/view/progress.h"
 #include "core/view/status.h"
 
@@ -22,7 +23,7 @@ style_of(const struct options *o)
 
 /* Paused: stay when somebody sits at the terminal, who can answer from another one. */
 static struct run_options
-run_options(const struct options *o)
+run_options(const struct options *o, const json_t *previewed)
 {
 	return (struct run_options){
 		.only = o->only,
@@ -30,6 +31,7 @@ run_options(const struct options *o)
 		.beside = o->beside,
 		.n_beside = o->n_beside,
 		.reason = o->reason,
+		.previewed = previewed,
 		.wait_for_person = o->wait || (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)),
 	};
 }
@@ -59,11 +61,11 @@ typedef int carry_out_fn(struct loaded *, const struct settings *, struct store 
 
 /* Runs l with something to watch it by. */
 static int
-carry_out(struct cli *cli, struct loaded *l, carry_out_fn *fn)
+carry_out(struct cli *cli, struct loaded *l, const json_t *previewed, carry_out_fn *fn)
 {
 	const struct options *o = cli->options;
 	struct progress *p = progress_new(style_of(o), o->verbose > 0 ? LOG_DEBUG : LOG_INFO);
-	struct run_options options = run_options(o);
+	struct run_options options = run_options(o, previewed);
 	struct run_observer observer;
 	struct error err = {E_NOMEM, "out of memory"};
 	int status = EXIT_FAILED, rc;
@@ -85,11 +87,30 @@ carry_out(struct cli *cli, struct loaded *l, carry_out_fn *fn)
 	return status;
 }
 
+/* What --as-previewed binds the run to; *ret stays NULL without it. */
+static int
+load_previewed(const struct options *o, const struct loaded *l, const struct bind_request *req,
+	       json_t **ret)
+{
+	struct error err = {0};
+	json_t *file = NULL;
+	int rc;
+
+	if (!o->as_previewed)
+		return 0;
+	rc = previewed_read(o->as_previewed, l, req, &file, &err);
+	if (rc == 0)
+		rc = previewed_bind(file, ret, &err);
+	json_decref(file);
+	return rc < 0 ? cli_fail(o, &err) : 0;
+}
+
 int
 cmd_run(const struct command *command, const struct options *o)
 {
 	struct loaded l = LOADED_INIT;
 	struct bind_request req;
+	json_t *previewed = NULL;
 	struct cli cli;
 	int rc = cli_open(&cli, o);
 
@@ -105,9 +126,12 @@ cmd_run(const struct command *command, const struct options *o)
 		rc = cli_load_plan(&cli, &req, &l);
 	}
 	if (rc == 0)
+		rc = load_previewed(o, &l, &req, &previewed);
+	if (rc == 0)
 		rc = cli_store(&cli, true);
 	if (rc == 0)
-		rc = carry_out(&cli, &l, run_start);
+		rc = carry_out(&cli, &l, previewed, run_start);
+	json_decref(previewed);
 	loaded_release(&l);
 	cli_close(&cli);
 	return rc;
@@ -130,7 +154,7 @@ cmd_resume(const struct command *command, const struct options *o)
 	if (rc == 0 && load_run(&l, &cli.settings, cli.store, run, true, &err) < 0)
 		rc = cli_fail(o, &err);
 	if (rc == 0)
-		rc = carry_out(&cli, &l, run_resume);
+		rc = carry_out(&cli, &l, NULL, run_resume);
 	free(run);
 	loaded_release(&l);
 	cli_close(&cli);

@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum { OPT_STATE = 256, OPT_PLUGINS, OPT_FROM, OPT_TO, OPT_MODE, OPT_ONLY, OPT_REASON, OPT_JOBS,
-       OPT_EXPECT_HEAD, OPT_JSON, OPT_WAIT, OPT_ALL, OPT_NOW, OPT_BESIDE };
+       OPT_EXPECT_HEAD, OPT_AS_PREVIEWED, OPT_AGAINST, OPT_JSON, OPT_WAIT, OPT_ALL, OPT_NOW,
+       OPT_BESIDE };
 
 static const struct option long_options[] = {
 	{"state", required_argument, NULL, OPT_STATE},
@@ -19,6 +20,9 @@ static const struct option long_options[] = {
 	{"reason", required_argument, NULL, OPT_REASON},
 	{"expect-head", required_argument, NULL, OPT_EXPECT_HEAD},
 	{"jobs", required_argument, NULL, OPT_JOBS},
+	{"output", required_argument, NULL, 'o'},
+	{"as-previewed", required_argument, NULL, OPT_AS_PREVIEWED},
+	{"against", required_argument, NULL, OPT_AGAINST},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"wait", no_argument, NULL, OPT_WAIT},
 	{"all", no_argument, NULL, OPT_ALL},
@@ -103,6 +107,9 @@ set_option(struct options *o, int opt, const char *value)
 	case OPT_ONLY: return set_only(o, value);
 	case OPT_REASON: o->reason = value; break;
 	case OPT_EXPECT_HEAD: o->expect_head = value; break;
+	case OPT_AS_PREVIEWED: o->as_previewed = value; break;
+	case OPT_AGAINST: o->against = value; break;
+	case 'o': o->output = value; break;
 	case OPT_JOBS: return set_jobs(o, value);
 	case OPT_JSON: o->json = true; break;
 	case OPT_WAIT: o->wait = true; break;
@@ -122,7 +129,7 @@ options_parse(struct options *o, int argc, char **argv)
 	int opt, rc = 0;
 
 	*o = (struct options){0};
-	while (rc == 0 && (opt = getopt_long(argc, argv, "vq", long_options, NULL)) != -1)
+	while (rc == 0 && (opt = getopt_long(argc, argv, "vqo:", long_options, NULL)) != -1)
 		rc = set_option(o, opt, optarg);
 	o->args = argv + optind;
 	o->n_args = argc - optind;

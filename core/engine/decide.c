@@ -2,6 +2,7 @@
 #include "core/engine/decide.h"
 
 #include <stdio.h>
+#include <string.h>
 
 bool
 decide_may_apply(const struct graph *graph, uint32_t step)
@@ -20,6 +21,31 @@ decide_intent(const struct graph *graph, uint32_t step)
 	return graph->steps[step].action->has & SCHEMA_HAS_PROBE ? "probe" : "apply";
 }
 
+bool
+decide_as_previewed(const struct run_state *state, uint32_t step, const struct finding *found,
+		    char why[ERROR_MAX])
+{
+	const json_t *then = state->facts[step].previewed;
+	const char *made = json_str_or(state->previewed, "made", "?");
+
+	if (!then)
+		return true;
+	if (!found->told) {
+		snprintf(why, ERROR_MAX, "the preview of %s could tell what is there, this probe "
+			 "cannot: nothing was changed", made);
+		return false;
+	}
+	if (found->fingerprint && !strcmp(found->fingerprint, json_str_or(then, "fingerprint", "")))
+		return true;
+	snprintf(why, ERROR_MAX, "the world has moved since the preview of %s: then %" PRId64 " of "
+		 "%" PRId64 " would change (%.200s), now %" PRIu64 " of %" PRIu64 " (%.200s); nothing "
+		 "was changed. Object by object: resite preview --against FILE; retry takes the "
+		 "world as it is now", made, json_int_or(then, "changes", 0),
+		 json_int_or(then, "total", 0), json_str_or(then, "now", ""), found->changes,
+		 found->total, found->now ? found->now : "");
+	return false;
+}
+
 const char *
 decide_after_probe(const struct run_state *state, uint32_t step, const struct finding *found,
 		   char why[ERROR_MAX])
@@ -33,8 +59,9 @@ decide_after_probe(const struct run_state *state, uint32_t step, const struct fi
 			 "probe cannot tell: look for yourself, then say by-hand, skip or retry");
 		return "refused";
 	}
-	if (found->told && !decide_expected(&state->graph->steps[step], found->changes,
-					    found->total, why))
+	if (!decide_as_previewed(state, step, found, why))
+		return "refused";
+	if (!decide_expected(&state->graph->steps[step], found, why))
 		return "refused";
 	return "apply";
 }
@@ -47,19 +74,34 @@ above_percent(uint64_t changes, uint64_t total, uint64_t percent)
 }
 
 bool
-decide_expected(const struct step *step, uint64_t changes, uint64_t total, char why[ERROR_MAX])
+decide_expected(const struct step *step, const struct finding *found, char why[ERROR_MAX])
 {
-	if (step->expect_max >= 0 && changes > (uint64_t)step->expect_max) {
+	bool percent = step->expect_percent >= 0;
+
+	if (step->expect_max < 0 && !percent)
+		return true;
+	if (!found->told) {
+		snprintf(why, ERROR_MAX, "the plan bounds the changes (expect), and the probe cannot "
+			 "tell how many there are: nothing was changed");
+		return false;
+	}
+	if (step->expect_max >= 0 && found->changes > (uint64_t)step->expect_max) {
 		snprintf(why, ERROR_MAX, "%" PRIu64 " changes, but the plan expects at most "
-			 "%" PRId64 " (expect.max): nothing was changed", changes,
+			 "%" PRId64 " (expect.max): nothing was changed", found->changes,
 			 step->expect_max);
 		return false;
 	}
-	if (step->expect_percent >= 0 && total &&
-	    above_percent(changes, total, (uint64_t)step->expect_percent)) {
+	if (percent && !found->total && found->changes) {
+		snprintf(why, ERROR_MAX, "%" PRIu64 " changes, of how many objects the probe does "
+			 "not say, so expect.percent cannot be judged: nothing was changed",
+			 found->changes);
+		return false;
+	}
+	if (percent && above_percent(found->changes, found->total,
+				     (uint64_t)step->expect_percent)) {
 		snprintf(why, ERROR_MAX, "%" PRIu64 " of %" PRIu64 " objects would change, but the "
 			 "plan expects at most %d %% (expect.percent): nothing was changed",
-			 changes, total, (int)step->expect_percent);
+			 found->changes, found->total, (int)step->expect_percent);
 		return false;
 	}
 	return true;

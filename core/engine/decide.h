@@ -15,6 +15,7 @@ const char *decide_intent(const struct graph *graph, uint32_t step);
 struct finding {
 	bool told;               /* false: it cannot tell */
 	uint64_t changes, total; /* to make, of how many objects */
+	const char *now, *fingerprint; /* what is there; NULL or "": not told */
 };
 
 /* What may follow, as attempt.probed has it: "look" (nothing may be changed),
@@ -23,9 +24,14 @@ struct finding {
 const char *decide_after_probe(const struct run_state *state, uint32_t step,
 			       const struct finding *found, char why[ERROR_MAX]);
 
-/* Whether a step may apply this many changes; if not, why says which bound of its
- * `expect` is passed. */
-bool decide_expected(const struct step *step, uint64_t changes, uint64_t total,
+/* Whether a step that is bound to a preview finds what that found; if not, why says what
+ * has changed. */
+bool decide_as_previewed(const struct run_state *state, uint32_t step,
+			 const struct finding *found, char why[ERROR_MAX]);
+
+/* Whether a step may apply what the probe found; if not, why says which bound of its
+ * `expect` is passed or cannot be judged. */
+bool decide_expected(const struct step *step, const struct finding *found,
 		     char why[ERROR_MAX]);
 
 #endif

@@ -4,6 +4,12 @@
 #include <string.h>
 
 static void
+read_run_started(const json_t *j, struct run_event *e)
+{
+	e->value = json_object_get(j, "previewed");
+}
+
+static void
 read_run_ended(const json_t *j, struct run_event *e)
 {
 	e->text = json_str_or(j, "outcome", "?");
@@ -77,7 +83,7 @@ static const struct {
 	enum of of;
 	void (*read)(const json_t *, struct run_event *); /* NULL: nothing more to read */
 } kinds[EVENT_KINDS] = {
-	[EVENT_RUN_STARTED] = {"run.started", OF_RUN, NULL},
+	[EVENT_RUN_STARTED] = {"run.started", OF_RUN, read_run_started},
 	[EVENT_RUN_RESUMED] = {"run.resumed", OF_RUN, NULL},
 	[EVENT_RUN_PAUSED] = {"run.paused", OF_RUN, NULL},
 	[EVENT_RUN_STOPPED] = {"run.stopped", OF_RUN, NULL},

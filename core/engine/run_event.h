@@ -55,7 +55,7 @@ struct run_event {
 	const char *actor;       /* of a person's word */
 	const char *reason;      /* of a person's word, or NULL */
 	bool now;                /* stop: what runs is cancelled, too */
-	json_t *value;           /* output; probed: losses, or NULL */
+	json_t *value;           /* output; probed: losses, or NULL; run.started: previewed, or NULL */
 };
 
 /* Fills *ret from the JSON form; index: step name -> number.  E_INVALID: no such kind;

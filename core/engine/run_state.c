@@ -149,6 +149,7 @@ run_state_free(struct run_state *state)
 	json_decref(state->index);
 	said_release(&state->hold_said);
 	sched_free(state->sched);
+	json_decref(state->previewed);
 	free(state->outcome);
 	free(state);
 }
@@ -200,7 +201,13 @@ keep_said(const struct applying *a, struct said *said)
 static int
 apply_run_started(const struct applying *a)
 {
-	a->state->started_ms = a->time_ms;
+	struct run_state *state = a->state;
+	const json_t *steps = json_object_get(a->event->value, "steps");
+
+	state->started_ms = a->time_ms;
+	state->previewed = json_incref(a->event->value);
+	for (uint32_t i = 0; steps && i < state->graph->n_steps; i++)
+		state->facts[i].previewed = json_object_get(steps, state->graph->steps[i].name);
 	return 0;
 }
 
@@ -292,6 +299,8 @@ apply_attempt_probed(const struct applying *a)
 	a->facts->probed = e->told;
 	a->facts->in_doubt &= !e->told;
 	a->facts->intent |= e->apply;
+	if (e->apply) /* what later probes find is our own doing */
+		a->facts->previewed = NULL;
 	a->facts->changes = e->changes;
 	a->facts->total = e->total;
 	json_decref(a->facts->losses);
@@ -413,6 +422,7 @@ apply_step_word(const struct applying *a, bool said)
 static int
 apply_retry(const struct applying *a)
 {
+	a->facts->previewed = NULL; /* a person has seen what the world is like now */
 	return apply_step_word(a, sched_retry(a->state->sched, a->step));
 }
 

@@ -8,7 +8,9 @@
  *
  * Events (members beside seq, time, prev; see core/store/journal.h):
  *	run.started      {actor, format, run, plan, runbook, from, to, mode, only, jobs,
- *	                  text, version, host, pid}
+ *	                  text, version, host, pid, previewed}; previewed only with
+ *	                  --as-previewed: {made, sha256, steps: {NAME: {now, fingerprint,
+ *	                  changes, total}}}
  *	run.resumed      {actor, host, pid}: open attempts are unknown from here on
  *	run.paused, run.stopped  {why}
  *	run.ended        {outcome: "done" | "failed" | "abandoned"}
@@ -64,6 +66,8 @@ struct step_facts {
 	json_t *losses;          /* array of sentences, or NULL */
 	json_t *approved;        /* array of who has approved, or NULL */
 	struct said said;
+	const json_t *previewed; /* what the preview found, to which the step is bound until it
+				  * may apply or a person says retry; or NULL; in state */
 };
 
 struct run_state {
@@ -77,6 +81,7 @@ struct run_state {
 	enum hold hold;
 	struct said hold_said;     /* by whom and why, unless HOLD_NONE */
 	char *outcome;             /* of run.ended, or NULL */
+	json_t *previewed;         /* of run.started, or NULL */
 };
 
 struct run_config {

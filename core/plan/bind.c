@@ -320,6 +320,10 @@ check_meaning(struct binder *b, const struct plan_step *s, const struct step *st
 	if (step->readonly && (s->expect_max >= 0 || s->expect_percent >= 0))
 		reader_warn_at(&b->r, s->at, "'expect' has no effect: %s.%s changes nothing",
 			       step->plugin, step->action->name);
+	else if (!(step->action->has & SCHEMA_HAS_PROBE) &&
+		 (s->expect_max >= 0 || s->expect_percent >= 0))
+		reader_error_at(&b->r, s->at, "'expect' cannot be kept: %s.%s has no probe that counts "
+				"the changes", step->plugin, step->action->name);
 }
 
 static void

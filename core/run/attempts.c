@@ -191,7 +191,9 @@ decide(struct live *a, const json_t *msg)
 {
 	struct finding found = {.told = json_bool_or(msg, "told", false),
 				.changes = (uint64_t)json_int_or(msg, "changes", 0),
-				.total = (uint64_t)json_int_or(msg, "total", 0)};
+				.total = (uint64_t)json_int_or(msg, "total", 0),
+				.now = json_str_or(msg, "now", ""),
+				.fingerprint = json_str_or(msg, "fingerprint", "")};
 	char why[ERROR_MAX];
 	const char *decision = decide_after_probe(a->run->l->state, a->step, &found, why);
 

@@ -52,20 +52,21 @@ fail(struct previewing *p, uint32_t step, const char *text)
 static void
 on_state(struct probing *b, const json_t *msg)
 {
+	struct finding found = {.told = json_bool_or(msg, "told", false),
+				.changes = (uint64_t)json_int_or(msg, "changes", 0),
+				.total = (uint64_t)json_int_or(msg, "total", 0)};
 	struct preview_step *r = result_of(b);
 	char why[ERROR_MAX];
 
-	if (!json_bool_or(msg, "told", false)) {
-		r->kind = PREVIEW_UNTOLD;
-		return;
+	r->kind = found.told ? PREVIEW_TOLD : PREVIEW_UNTOLD;
+	if (found.told) {
+		r->now = strdup(json_str_or(msg, "now", ""));
+		r->fingerprint = strdup(json_str_or(msg, "fingerprint", ""));
+		r->changes = found.changes;
+		r->total = found.total;
+		b->p->out->changes += r->changes;
 	}
-	r->kind = PREVIEW_TOLD;
-	r->now = strdup(json_str_or(msg, "now", ""));
-	r->fingerprint = strdup(json_str_or(msg, "fingerprint", ""));
-	r->changes = (uint64_t)json_int_or(msg, "changes", 0);
-	r->total = (uint64_t)json_int_or(msg, "total", 0);
-	b->p->out->changes += r->changes;
-	if (!decide_expected(&b->p->l->graph->steps[b->step], r->changes, r->total, why)) {
+	if (!decide_expected(&b->p->l->graph->steps[b->step], &found, why)) {
 		r->refused = strdup(why);
 		b->p->out->refused++;
 	}

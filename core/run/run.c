@@ -532,6 +532,8 @@ started_event(const struct run *run)
 	}
 	json_object_set_new(event, "jobs", json_integer(run->settings->jobs));
 	json_object_set_new(event, "plugins", schemas_to_json(l->schemas));
+	if (run->options->previewed)
+		json_object_set(event, "previewed", (json_t *)(uintptr_t)run->options->previewed);
 	json_object_set_new(event, "text", plan_text_to_json(&l->text));
 	return event;
 }

@@ -39,6 +39,7 @@ struct run_observer {
 struct run_options {
 	const char *const *only; /* workloads, as in bind_request; for the journal */
 	size_t n_only;
+	const json_t *previewed; /* of previewed_bind: what the steps are bound to; NULL: nothing */
 	bool wait_for_person;    /* paused: stay and listen, do not end */
 	const char *const *beside; /* n_beside unfinished runs that a person starts beside */
 	size_t n_beside;

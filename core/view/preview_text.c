@@ -48,9 +48,9 @@ write_found(struct strbuf *out, const struct preview_step *r)
 }
 
 static void
-write_details(struct strbuf *out, const struct preview_step *r)
+write_details(struct strbuf *out, const struct preview_step *r, size_t max)
 {
-	size_t shown = json_array_size(r->change);
+	size_t n = json_array_size(r->change), shown = n < max ? n : max;
 
 	if (r->refused)
 		strbuf_addf(out, "      WOULD BE REFUSED: %s\n", r->refused);
@@ -68,7 +68,7 @@ write_details(struct strbuf *out, const struct preview_step *r)
 }
 
 void
-preview_write(struct strbuf *out, const struct graph *g, const struct preview *p)
+preview_write(struct strbuf *out, const struct graph *g, const struct preview *p, size_t max)
 {
 	strbuf_addf(out, "preview of %s: %s -> %s, mode %s (nothing was changed)\n", g->runbook,
 		    g->from, g->to, mode_name(g->mode));
@@ -77,7 +77,7 @@ preview_write(struct strbuf *out, const struct graph *g, const struct preview *p
 
 		strbuf_addf(out, "  %-20s ", g->steps[i].name);
 		write_found(out, &p->step[i]);
-		write_details(out, &p->step[i]);
+		write_details(out, &p->step[i], max);
 	}
 	strbuf_addf(out, "%" PRIu64 " changes in all; %" PRIu32 " probes failed, %" PRIu32
 		    " would be refused\n", p->changes, p->failed, p->refused);

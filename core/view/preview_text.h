@@ -5,8 +5,9 @@
 #include "core/base/strbuf.h"
 #include "core/run/preview.h"
 
-/* Appends the steps in order with their changes and losses. */
-void preview_write(struct strbuf *out, const struct graph *graph, const struct preview *preview);
+/* Appends the steps in order with their losses and at most max of their changes. */
+void preview_write(struct strbuf *out, const struct graph *graph, const struct preview *preview,
+		   size_t max);
 /* NULL without memory. */
 json_t *preview_to_json(const struct graph *graph, const struct preview *preview);
 

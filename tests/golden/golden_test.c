@@ -3,10 +3,10 @@
  *	why       one sentence: what the case protects
  *	plan      a plan; its plugin is `t` (fake.h), its runbook `move`
  *	case      optional lines KEY VALUE: from, to, mode, jobs, only (a workload),
- *	          weight STEP MS
+ *	          weight STEP MS, previewed STEP FINGERPRINT CHANGES TOTAL
  *	events    lines TIME WORD [STEP] [KEY=VALUE …]; text= takes the rest of the line.
  *	          Words of a worker: ok transient conflict refused invalid bug cancelled
- *	          unknown [retry_after= text=]; probed [told=no changes= total= now=],
+ *	          unknown [retry_after= text=]; probed [told=no changes= total= now= fingerprint=],
  *	          undo [records=], checkpoint [name= data=], output [name= value=].
  *	          Words of a person: approve retry skip by-hand [actor=], pause, stop
  *	          [now=1], continue.
@@ -40,6 +40,7 @@ struct golden {
 	size_t n_only;
 	int mode;
 	uint32_t jobs;
+	json_t *previewed;         /* of run.started; or NULL */
 	char *weights;             /* lines of the case file that give weights */
 	struct graph *graph;
 	int64_t *weight_ms;
@@ -90,6 +91,24 @@ next_line(char **text)
 	return NULL;
 }
 
+/* STEP FINGERPRINT CHANGES TOTAL */
+static void
+read_previewed(struct golden *g, char *line)
+{
+	const char *step = strsep(&line, " "), *fingerprint = strsep(&line, " ");
+	const char *changes = strsep(&line, " ");
+
+	if (!line) {
+		fail(g, "case: previewed", step);
+		return;
+	}
+	if (!g->previewed)
+		g->previewed = json_pack("{s:s, s:{}}", "made", "then", "steps");
+	json_object_set_new(json_object_get(g->previewed, "steps"), step,
+			    json_pack("{s:s, s:s, s:i, s:i}", "now", "as it was", "fingerprint",
+				      fingerprint, "changes", atoi(changes), "total", atoi(line)));
+}
+
 static void
 read_key(struct golden *g, char *line)
 {
@@ -105,6 +124,8 @@ read_key(struct golden *g, char *line)
 		g->mode = mode_parse(line);
 	else if (!strcmp(key, "jobs"))
 		g->jobs = (uint32_t)atoi(line);
+	else if (!strcmp(key, "previewed"))
+		read_previewed(g, line);
 	else if (!strcmp(key, "only") && g->n_only < ONLY_MAX)
 		g->only[g->n_only++] = line;
 	else
@@ -264,6 +285,8 @@ say_probed(struct golden *g, const struct word *w)
 	json_object_set_new(event, "told", json_boolean(found.told));
 	found.changes = (uint64_t)json_int_or(event, "changes", 0);
 	found.total = (uint64_t)json_int_or(event, "total", 0);
+	found.now = json_str_or(event, "now", "");
+	found.fingerprint = json_str_or(event, "fingerprint", "");
 	if (i != GRAPH_NO_STEP) {
 		decision = decide_after_probe(g->run.state, i, &found, why);
 		json_object_set_new(event, "decision", json_string(decision));
@@ -556,6 +579,7 @@ play(struct golden *g)
 	}
 	g->run.deep = true;
 	g->run.schedule = &g->schedule;
+	g->run.previewed = g->previewed;
 	vrun_start(&g->run, g->only, g->n_only);
 	while (!g->failed && (line = next_line(&rest)))
 		say(g, line);
@@ -577,6 +601,7 @@ release(struct golden *g)
 	free(g->refusal);
 	free(g->weight_ms);
 	free(g->weights);
+	json_decref(g->previewed);
 	vrun_release(&g->run);
 	graph_free(g->graph);
 	for (size_t i = 0; i < COUNT_OF(g->text); i++)

@@ -354,6 +354,8 @@ vrun_start(struct vrun *v, const char *const *only, size_t n_only)
 		json_array_append_new(list, json_string(only[i]));
 	json_object_set_new(event, "only", list);
 	json_object_set_new(event, "jobs", json_integer(v->config.jobs));
+	if (v->previewed)
+		json_object_set(event, "previewed", v->previewed);
 	must_record(v, event);
 	turn(v);
 }

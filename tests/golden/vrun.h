@@ -22,6 +22,7 @@ struct vevent {
 struct vrun {
 	const struct graph *graph; /* borrowed */
 	struct run_config config;
+	json_t *previewed;         /* run.started's, or NULL; borrowed */
 	struct run_state *state;   /* live: it takes commands */
 	struct run_state *shadow;  /* folds the journal, event by event */
 	struct vevent *journal;
