@@ -88,17 +88,16 @@ make_sched(const struct graph *g, const struct run_config *config)
 	return sched;
 }
 
-static json_t *
-make_index(const struct graph *g)
+const json_t *
+run_state_index(const struct run_state *state)
 {
-	json_t *index = json_object();
+	const struct graph *g = state->graph;
 
-	for (uint32_t i = 0; index && i < g->n_steps; i++)
-		if (json_object_set_new_nocheck(index, g->steps[i].name, json_integer(i)) < 0) {
-			json_decref(index);
+	for (uint32_t i = (uint32_t)json_object_size(state->index); i < g->n_steps; i++)
+		if (json_object_set_new_nocheck(state->index, g->steps[i].name,
+						json_integer(i)) < 0)
 			return NULL;
-		}
-	return index;
+	return state->index;
 }
 
 struct run_state *
@@ -111,7 +110,7 @@ run_state_new(const struct graph *graph, const struct run_config *config)
 	state->graph = graph;
 	state->sched = make_sched(graph, config);
 	state->facts = calloc(graph->n_steps ? graph->n_steps : 1, sizeof(*state->facts));
-	state->index = make_index(graph);
+	state->index = json_object();
 	if (state->sched && state->facts && state->index)
 		return state;
 	run_state_free(state);
@@ -510,8 +509,11 @@ run_state_apply(struct run_state *state, const json_t *event, int64_t time_ms, s
 {
 	struct run_event e;
 	struct error why;
-	int rc = run_event_read(event, state->index, &e, &why);
+	const json_t *index = run_state_index(state);
+	int rc = index ? run_event_read(event, index, &e, &why) : E_NOMEM;
 
+	if (rc == E_NOMEM)
+		return error_set(err, E_NOMEM, "out of memory");
 	if (rc == E_INVALID)
 		return error_set(err, E_CORRUPT, "%s: the journal is of a newer resite", why.text);
 	if (rc < 0)

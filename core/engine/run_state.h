@@ -74,7 +74,7 @@ struct run_state {
 	const struct graph *graph; /* borrowed */
 	struct sched *sched;
 	struct step_facts *facts;  /* one for each step */
-	json_t *index;             /* step name -> number */
+	json_t *index;             /* of run_state_index */
 	int64_t started_ms;        /* time of run.started */
 	int64_t last_ms;           /* time of the last event */
 	bool ended;                /* run.ended was seen */
@@ -100,6 +100,9 @@ int run_state_apply(struct run_state *state, const json_t *event, int64_t time_m
 		    struct error *err);
 int run_state_take(struct run_state *state, const struct run_event *event, int64_t time_ms,
 		   struct error *err);
+
+/* Step name -> number; made when it is asked for first.  NULL without memory. */
+const json_t *run_state_index(const struct run_state *state);
 
 /* Why a run that was told to start nothing more does not go on, for run.stopped and
  * run.paused. */

@@ -218,7 +218,7 @@ word_judge_json(const struct run_state *state, const json_t *word, int64_t now_m
 	said[0] = '\0';
 	if (state->ended)
 		return error_set(err, E_REFUSED, "the run has ended (%s)", state->outcome);
-	rc = run_event_read(word, state->index, &e, err);
+	rc = run_event_read(word, run_state_index(state), &e, err);
 	return rc < 0 ? rc : word_judge(state, &e, now_ms, said, err);
 }
 
@@ -258,7 +258,7 @@ word_answer(const struct run_state *state, const json_t *word, char answer[ERROR
 	enum hold kind;
 
 	answer[0] = '\0';
-	if (run_event_read(word, state->index, &e, NULL) < 0)
+	if (run_event_read(word, run_state_index(state), &e, NULL) < 0)
 		return;
 	kind = hold_of(e.kind, e.now);
 	held_text(state, held);

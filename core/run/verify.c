@@ -36,7 +36,7 @@ note_step(struct verified *v, const char *text, size_t len)
 	json_t *event = json_parse(text, len, NULL);
 	const char *name = json_str_or(event, "step", NULL);
 	const json_t *number = name && v->named_after ?
-				       json_object_get(v->l.state->index, name) : NULL;
+				       json_object_get(run_state_index(v->l.state), name) : NULL;
 
 	if (number)
 		v->named_after[json_integer_value(number)] = true;

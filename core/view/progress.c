@@ -157,7 +157,7 @@ describe(struct strbuf *out, const struct run_state *state, const json_t *event,
 	*ret_level = LOG_INFO;
 	if (!strcmp(kind, "attempt.ended")) {
 		const char *outcome = json_str_or(event, "outcome", "?");
-		const json_t *number = json_object_get(state->index, step);
+		const json_t *number = json_object_get(run_state_index(state), step);
 		const struct step_facts *f = &state->facts[json_integer_value(number)];
 
 		*ret_level = strcmp(outcome, "ok") ? LOG_WARN : LOG_INFO;
@@ -216,7 +216,7 @@ on_event(void *ctx, const struct run_state *state, const json_t *event)
 	strbuf_release(&line);
 	if (p->style == PROGRESS_TERMINAL && !strcmp(json_str_or(event, "kind", ""),
 						     "attempt.ended")) {
-		const json_t *n = json_object_get(state->index, json_str_or(event, "step", ""));
+		const json_t *n = json_object_get(run_state_index(state), json_str_or(event, "step", ""));
 		struct going *g = find_going(p, (uint32_t)json_integer_value(n), false);
 
 		if (g)

@@ -1,0 +1,389 @@
+#include "core/base/base.h"
+#include "core/engine/sched_parts.h"
+#include "tests/sim/rules.h"
+
+#include <string.h>
+
+#define BIT(i) (1u << (i))
+
+static const struct case_step *
+step_of(const struct rules_of *of, uint32_t i)
+{
+	return &of->c->step[i];
+}
+
+static void
+find_paths(struct rules_of *of)
+{
+	for (uint32_t i = of->c->n_steps; i-- > 0;) {
+		int64_t longest = 0;
+
+		for (uint32_t k = i + 1; k < of->c->n_steps; k++)
+			if (step_of(of, k)->after & BIT(i) && of->path_ms[k] > longest)
+				longest = of->path_ms[k];
+		of->path_ms[i] = longest + step_of(of, i)->weight_ms;
+	}
+}
+
+void
+rules_begin(const struct sim_case *c, struct rules_of *of, struct rules *ret)
+{
+	bool rehearsal = c->mode == RESITE_REHEARSAL;
+
+	*of = (struct rules_of){.c = c};
+	*ret = (struct rules){0};
+	for (uint32_t i = 0; i < c->n_steps; i++) {
+		const struct case_step *s = &c->step[i];
+		bool skip = rehearsal && s->rehearse == REHEARSE_SKIP;
+
+		of->all |= BIT(i);
+		of->work |= s->kind <= KIND_LOOK && !skip ? BIT(i) : 0;
+		of->gates |= s->kind == KIND_GATE && !skip ? BIT(i) : 0;
+		of->probes |= s->kind != KIND_BLIND ? BIT(i) : 0;
+		of->may_apply |= s->kind <= KIND_BLIND &&
+				 (!rehearsal || s->rehearse == REHEARSE_RUN) ? BIT(i) : 0;
+	}
+	find_paths(of);
+}
+
+/* --- what could be ------------------------------------------------------- */
+
+static bool
+is_free(const struct rules_of *of, const struct rules *r, uint32_t i)
+{
+	for (uint32_t k = 0; k < of->c->n_limits; k++)
+		if (step_of(of, i)->limits & BIT(k) && r->used[k] >= of->c->limit[k])
+			return false;
+	return true;
+}
+
+/* Steps that could start at this moment, but for jobs and limits. */
+static uint32_t
+ready_steps(const struct rules_of *of, const struct rules *r)
+{
+	uint32_t maybe = of->all & ~(r->settled | r->open | r->asks | r->waits), ready = 0;
+
+	for (uint32_t left = maybe; left; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+
+		if (!(step_of(of, i)->after & ~r->settled) && r->not_before_ms[i] <= r->seen_ms)
+			ready |= BIT(i);
+	}
+	return ready;
+}
+
+/* --- commands ------------------------------------------------------------ */
+
+static int64_t
+timeout_of(const struct rules_of *of, const struct rules *r, uint32_t i)
+{
+	int64_t own = step_of(of, i)->timeout_ms, left;
+
+	if (!of->c->deadline_ms)
+		return own;
+	left = SIM_EPOCH_MS + of->c->deadline_ms - r->seen_ms;
+	left = left > 0 ? left : 1;
+	return own < left ? own : left;
+}
+
+static const char *
+check_start(const struct rules_of *of, const struct rules *r, const struct sched_command *c,
+	    uint32_t ready)
+{
+	uint32_t i = c->step;
+
+	if (!(of->work & BIT(i)))
+		return "a step without a process was started";
+	if (r->n_open >= of->c->jobs)
+		return "more attempts than jobs";
+	if (!is_free(of, r, i))
+		return "a limit is passed";
+	if (c->attempt != r->attempts[i] + 1u)
+		return "attempts are not numbered one after the other";
+	if (r->tries[i] >= step_of(of, i)->tries)
+		return "more tries than the plan allows";
+	if (r->doubt & ~of->probes & BIT(i))
+		return "applied again without a probe after an unknown end";
+	if (c->timeout_ms != timeout_of(of, r, i))
+		return "its time is not the plan's";
+	if (ready & ~of->work)
+		return "a gate or join had to wait for a step with a process";
+	for (uint32_t left = ready & ~BIT(i); left; left &= left - 1) {
+		uint32_t k = (uint32_t)__builtin_ctz(left);
+
+		if ((of->path_ms[k] > of->path_ms[i] ||
+		     (of->path_ms[k] == of->path_ms[i] && k < i)) && is_free(of, r, k))
+			return "a step with a longer path was ready";
+	}
+	return NULL;
+}
+
+static void
+open_attempt(const struct rules_of *of, struct rules *r, uint32_t i)
+{
+	r->open |= BIT(i);
+	r->intent |= of->may_apply & ~of->probes & BIT(i);
+	r->attempts[i]++;
+	r->tries[i]++;
+	r->n_open++;
+	for (uint32_t k = 0; k < of->c->n_limits; k++)
+		r->used[k] += step_of(of, i)->limits >> k & 1;
+}
+
+const char *
+rules_command(const struct rules_of *of, struct rules *r, const struct sched_command *c)
+{
+	uint32_t ready = ready_steps(of, r), bit = BIT(c->step);
+	const char *broken = NULL;
+
+	if (r->stopping)
+		return "it went on after a stop";
+	if (step_of(of, c->step)->after & ~r->settled)
+		return "it went before a dependency";
+	if (!(ready & bit))
+		return "it was not its turn";
+	switch (c->kind) {
+	case COMMAND_START:
+		broken = check_start(of, r, c, ready);
+		open_attempt(of, r, c->step);
+		break;
+	case COMMAND_GATE:
+		if (!(of->gates & bit))
+			broken = "a gate opened where none is";
+		r->waits |= bit;
+		break;
+	case COMMAND_PASS:
+		if ((of->work | of->gates) & bit)
+			broken = "a step was passed over that has work to do";
+		r->settled |= bit;
+		break;
+	}
+	return broken;
+}
+
+/* --- events -------------------------------------------------------------- */
+
+static void
+close_attempt(const struct rules_of *of, struct rules *r, uint32_t i, bool known)
+{
+	if (!known)
+		r->doubt |= r->intent & BIT(i);
+	r->open &= ~BIT(i);
+	r->intent &= ~BIT(i);
+	r->n_open--;
+	for (uint32_t k = 0; k < of->c->n_limits; k++)
+		r->used[k] -= step_of(of, i)->limits >> k & 1;
+}
+
+static void
+give_up(const struct rules_of *of, struct rules *r, uint32_t i)
+{
+	uint8_t policy = step_of(of, i)->on_failure;
+
+	if (policy == ON_FAILURE_CONTINUE) {
+		r->settled |= BIT(i);
+		r->failed |= BIT(i);
+	} else {
+		r->asks |= BIT(i);
+	}
+	r->stopping |= policy == ON_FAILURE_STOP;
+}
+
+static int64_t
+wait_ms(const struct rules_of *of, const struct rules *r, uint32_t i, int64_t retry_after_ms)
+{
+	const struct case_step *s = step_of(of, i);
+	int64_t ms = (int64_t)s->backoff_ms << (r->tries[i] - 1);
+
+	if (s->max_backoff_ms && ms > s->max_backoff_ms)
+		ms = s->max_backoff_ms;
+	return ms > retry_after_ms ? ms : retry_after_ms;
+}
+
+void
+rules_ended(const struct rules_of *of, struct rules *r, uint32_t i, enum sched_outcome outcome,
+	    int64_t retry_after_ms)
+{
+	bool again = outcome == OUTCOME_TRANSIENT || outcome == OUTCOME_CONFLICT ||
+		     (outcome == OUTCOME_UNKNOWN && of->probes & BIT(i));
+
+	close_attempt(of, r, i, outcome != OUTCOME_UNKNOWN);
+	if (outcome == OUTCOME_OK)
+		r->settled |= BIT(i);
+	else if (outcome == OUTCOME_CANCELLED)
+		r->tries[i]--;
+	else if (again && r->tries[i] < step_of(of, i)->tries)
+		r->not_before_ms[i] = r->seen_ms + wait_ms(of, r, i, retry_after_ms);
+	else
+		give_up(of, r, i);
+}
+
+const char *
+rules_probed(const struct rules_of *of, struct rules *r, uint32_t i,
+	     const struct case_fate *found, const char *decision)
+{
+	const struct case_step *s = step_of(of, i);
+	bool apply = !strcmp(decision, "apply"), doubt = r->doubt & BIT(i);
+	bool above = (s->expect_max >= 0 && found->changes > s->expect_max) ||
+		     (s->expect_percent >= 0 && found->total &&
+		      100 * found->changes > s->expect_percent * found->total);
+
+	if (found->told)
+		r->doubt &= ~BIT(i);
+	if (apply)
+		r->intent |= BIT(i);
+	if (apply && !(of->may_apply & BIT(i)))
+		return "applies what may only be looked at";
+	if (apply && !found->told && doubt)
+		return "applies in doubt though the probe cannot tell";
+	if (apply && found->told && !found->changes)
+		return "applies though nothing is left to change";
+	if (apply && found->told && above)
+		return "applies more than the plan expects";
+	if (!apply && of->may_apply & BIT(i) && (found->told ? found->changes && !above : !doubt))
+		return "does not apply what it may";
+	return NULL;
+}
+
+void
+rules_lost(const struct rules_of *of, struct rules *r)
+{
+	r->stopping = r->told = 0;
+	for (uint32_t left = r->open; left; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+
+		close_attempt(of, r, i, false);
+		r->tries[i]--;
+		r->asks |= ~of->probes & BIT(i);
+	}
+}
+
+/* --- words --------------------------------------------------------------- */
+
+bool
+rules_permit(const struct rules_of *of, const struct rules *r, enum event_kind word, uint32_t i,
+	     uint32_t actor)
+{
+	bool gate = r->waits & BIT(i), asks = r->asks & BIT(i);
+	bool turn = !((r->settled | r->open | r->asks | r->waits) & BIT(i)) &&
+		    !(step_of(of, i)->after & ~r->settled);
+
+	switch (word) {
+	case EVENT_APPROVE: return gate && !(r->approved[i] & BIT(actor));
+	case EVENT_RETRY: return asks || (turn && r->not_before_ms[i] > r->seen_ms);
+	case EVENT_SKIP:
+	case EVENT_BY_HAND: return gate || asks || turn;
+	default: return true;
+	}
+}
+
+void
+rules_word(const struct rules_of *of, struct rules *r, enum event_kind word, uint32_t i,
+	   uint32_t actor)
+{
+	if (word == EVENT_STOP || word == EVENT_CONTINUE) {
+		r->stopping = r->told = word == EVENT_STOP;
+		return;
+	}
+	if (word == EVENT_APPROVE) {
+		r->approved[i] |= (uint8_t)BIT(actor);
+		if (__builtin_popcount(r->approved[i]) < step_of(of, i)->needs)
+			return;
+	}
+	if (word == EVENT_RETRY)
+		r->tries[i] = 0;
+	else
+		r->settled |= BIT(i);
+	r->asks &= ~BIT(i);
+	r->waits &= ~BIT(i);
+	r->doubt &= ~BIT(i);
+	r->not_before_ms[i] = 0;
+}
+
+/* --- the whole ----------------------------------------------------------- */
+
+/* The steps that the real state has in each state. */
+struct seen {
+	uint32_t in[STEP_FAILED + 1];
+};
+
+/* What each step must be in: the bits that differ from what was seen. */
+static uint32_t
+misplaced(const struct rules_of *of, const struct rules *r, const struct seen *seen)
+{
+	uint32_t rest = of->all & ~(r->settled | r->open | r->asks | r->waits), wrong;
+
+	wrong = (r->settled ^ (seen->in[STEP_DONE] | seen->in[STEP_SKIPPED] |
+			       seen->in[STEP_BY_HAND] | seen->in[STEP_FAILED])) |
+		(r->failed ^ seen->in[STEP_FAILED]) | (r->open ^ seen->in[STEP_RUNNING]) |
+		(r->asks ^ seen->in[STEP_ASK]) | (r->waits ^ seen->in[STEP_GATE]);
+	for (uint32_t left = rest; left; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+		enum step_state st = step_of(of, i)->after & ~r->settled ? STEP_WAITING :
+				     r->not_before_ms[i] > r->seen_ms ? STEP_BACKOFF : STEP_READY;
+
+		wrong |= BIT(i) & ~seen->in[st];
+	}
+	return wrong;
+}
+
+/* Nothing is left lying that could go on. */
+static const char *
+check_idle(const struct rules_of *of, const struct rules *r, uint32_t *ret_step)
+{
+	uint32_t ready = ready_steps(of, r);
+
+	if (r->stopping)
+		return NULL;
+	for (uint32_t left = ready; left; left &= left - 1) {
+		uint32_t i = *ret_step = (uint32_t)__builtin_ctz(left);
+
+		if (!(of->work & BIT(i)))
+			return "its turn was missed, and it needs no job";
+		if (r->n_open < of->c->jobs && is_free(of, r, i))
+			return "it could run, and was not started";
+	}
+	return NULL;
+}
+
+static const char *
+say(uint32_t wrong, uint32_t *ret_step, const char *rule)
+{
+	*ret_step = wrong ? (uint32_t)__builtin_ctz(wrong) : 0;
+	return rule;
+}
+
+const char *
+rules_check(const struct rules_of *of, const struct rules *r, const struct run_state *state,
+	    bool acting, uint32_t *ret_step)
+{
+	struct seen seen = {{0}};
+	uint32_t wrong, doubt = 0, attempts = 0, undo = 0, needs = 0;
+
+	for (uint32_t i = 0; i < of->c->n_steps; i++) {
+		const struct node *n = &state->sched->node[i];
+
+		seen.in[n->state] |= BIT(i);
+		doubt |= (uint32_t)state->facts[i].in_doubt << i;
+		attempts |= (uint32_t)(n->attempts != r->attempts[i]) << i;
+		undo |= (uint32_t)(state->facts[i].undo_records != r->undo[i]) << i;
+		needs |= (uint32_t)(n->state == STEP_GATE &&
+				    n->needs + __builtin_popcount(r->approved[i]) !=
+					    step_of(of, i)->needs) << i;
+	}
+	wrong = misplaced(of, r, &seen);
+	if (wrong)
+		return say(wrong, ret_step, "its state is not what the rules say");
+	if (doubt ^ r->doubt)
+		return say(doubt ^ r->doubt, ret_step, "its doubt is not what the rules say");
+	if (attempts)
+		return say(attempts, ret_step, "its attempts are not what the rules say");
+	if (needs)
+		return say(needs, ret_step, "its approvals are not what the rules say");
+	if (undo)
+		return say(undo, ret_step, "an undo record is lost, or not its own");
+	if (sched_stopping(state->sched) != (r->stopping != 0) ||
+	    state->told_to_stop != (r->told != 0))
+		return say(0, ret_step, "stopping is not what the rules say");
+	return acting ? check_idle(of, r, ret_step) : NULL;
+}

@@ -1,0 +1,67 @@
+/* rules.h -- what a run must do, told a second time and as simply as it can be.
+ *
+ * No heaps, no lists, no fold: which steps are in which state are bits of a word.  It
+ * hears of each command and of each event, and says which rule is broken.
+ */
+#ifndef TESTS_SIM_RULES_H
+#define TESTS_SIM_RULES_H
+
+#include "core/engine/run_state.h"
+#include "tests/sim/case.h"
+
+/* What does not change in a run. */
+struct rules_of {
+	const struct sim_case *c;
+	uint32_t all;                      /* bits of the steps, as all words below */
+	uint32_t work;                     /* takes an attempt */
+	uint32_t gates;                    /* is a gate, and opens */
+	uint32_t probes;                   /* an attempt finds out what an earlier one did */
+	uint32_t may_apply;                /* is allowed to change something */
+	int64_t path_ms[CASE_STEPS];
+};
+
+/* What does; a plain value, so that a crash takes it back to the last commit. */
+struct rules {
+	uint32_t settled;                  /* done, skipped, by hand, or failed and passed */
+	uint32_t failed;                   /* of those: failed and passed */
+	uint32_t open;                     /* an attempt is open */
+	uint32_t asks;                     /* failed; a person must say something */
+	uint32_t waits;                    /* a gate that is open */
+	uint32_t intent;                   /* the open attempt may apply */
+	uint32_t doubt;                    /* an attempt with intent has no known end */
+	uint32_t stopping, told;           /* start nothing more; a person said so */
+	uint16_t attempts[CASE_STEPS];     /* opened so far */
+	uint8_t tries[CASE_STEPS];         /* of those, counted since the last word */
+	uint8_t approved[CASE_STEPS];      /* bits of who has */
+	uint32_t undo[CASE_STEPS];         /* records written */
+	uint8_t used[CASE_LIMITS];         /* of each limit */
+	uint8_t n_open;
+	int64_t not_before_ms[CASE_STEPS]; /* of the next attempt */
+	int64_t seen_ms;                   /* the time that the scheduler knows of */
+};
+
+void rules_begin(const struct sim_case *c, struct rules_of *of, struct rules *ret);
+
+/* Each returns the rule that is broken, or NULL, and then takes note of what happened. */
+const char *rules_command(const struct rules_of *of, struct rules *r,
+			  const struct sched_command *command);
+const char *rules_probed(const struct rules_of *of, struct rules *r, uint32_t step,
+			 const struct case_fate *found, const char *decision);
+
+/* An event that the run has taken. */
+void rules_ended(const struct rules_of *of, struct rules *r, uint32_t step,
+		 enum sched_outcome outcome, int64_t retry_after_ms);
+void rules_lost(const struct rules_of *of, struct rules *r);
+void rules_word(const struct rules_of *of, struct rules *r, enum event_kind word, uint32_t step,
+		uint32_t actor);
+
+/* Whether a word must be taken now. */
+bool rules_permit(const struct rules_of *of, const struct rules *r, enum event_kind word,
+		  uint32_t step, uint32_t actor);
+
+/* Compares the whole with the real state; *ret_step: where it is broken.  acting: an
+ * orchestrator has just had its turn. */
+const char *rules_check(const struct rules_of *of, const struct rules *r,
+			const struct run_state *state, bool acting, uint32_t *ret_step);
+
+#endif
