@@ -122,7 +122,9 @@ draw_kind(struct chance *r, const struct character *ch)
 static void
 draw_step(struct chance *r, const struct character *ch, struct sim_case *c, uint32_t i)
 {
-	static const uint8_t policies[] = {ON_FAILURE_ASK, ON_FAILURE_ASK, ON_FAILURE_CONTINUE,
+	static const uint8_t policies[] = {ON_FAILURE_ASK, ON_FAILURE_ASK, ON_FAILURE_ASK,
+					   ON_FAILURE_ASK, ON_FAILURE_CONTINUE,
+					   ON_FAILURE_CONTINUE, ON_FAILURE_CONTINUE,
 					   ON_FAILURE_STOP};
 	static const uint8_t rehearsals[] = {REHEARSE_PROBE, REHEARSE_RUN, REHEARSE_SKIP,
 					     REHEARSE_RUN};
@@ -131,7 +133,7 @@ draw_step(struct chance *r, const struct character *ch, struct sim_case *c, uint
 
 	s->kind = draw_kind(r, ch);
 	s->tries = (uint8_t)(1 + (x & 3));
-	s->on_failure = policies[x >> 2 & 3];
+	s->on_failure = policies[x >> 30 & 7];
 	s->rehearse = rehearsals[x >> 4 & 3];
 	s->needs = x >> 6 & 1 ? 1 : (uint8_t)(1 + (x >> 7 & 15) % CASE_ACTORS);
 	s->expect_max = x >> 11 & 7 ? -1 : 5;
@@ -167,7 +169,7 @@ void
 case_draw(struct sim_case *c, uint64_t seed, uint32_t max_steps)
 {
 	static const uint8_t modes[] = {RESITE_PLANNED, RESITE_DISASTER, RESITE_REHEARSAL};
-	static const uint8_t faults[] = {0, 20, 8, 4, 2};
+	static const uint8_t faults[] = {0, 24, 12, 6, 3};
 	struct chance r = {seed * 0x2545f4914f6cdd1du};
 	struct character ch;
 	uint32_t least = max_steps - max_steps / 5;

@@ -134,7 +134,7 @@ make_durable(struct sim *s)
 	for (; s->n_durable < s->n_journal; s->n_durable++) {
 		const struct run_event *e = &s->journal[s->n_durable].event;
 
-		touched |= e->step == SCHED_NONE ? 0 : 1u << e->step;
+		touched |= e->step == SCHED_NONE ? s->of.all : 1u << e->step;
 		fold(s, s->durable, &s->journal[s->n_durable], s->c->json);
 		note_known(s, e);
 	}

@@ -40,12 +40,6 @@ facts_differ(const struct step_facts *a, const struct step_facts *b)
 		return "intent and doubt";
 	if (a->undo_records != b->undo_records)
 		return "undo records";
-	return NULL;
-}
-
-static const char *
-texts_differ(const struct step_facts *a, const struct step_facts *b)
-{
 	if (!same_text(a->now, b->now) || !same_text(a->text, b->text) ||
 	    !same_text(a->checkpoint, b->checkpoint) ||
 	    !same_text(a->checkpoint_data, b->checkpoint_data))
@@ -75,24 +69,24 @@ runs_differ(const struct run_state *a, const struct run_state *b)
 	return NULL;
 }
 
-/* Whether anything of a step but its texts differs: no branches, for it is asked of each
- * step at each commit. */
+/* Whether any step's numbers differ.  No branch in the loop: this is asked at each commit. */
 static bool
-step_differs(const struct sched *x, const struct sched *y, const struct run_state *a,
-	     const struct run_state *b, uint32_t i)
+some_node_differs(const struct sched *x, const struct sched *y)
 {
-	const struct node *n = &x->node[i], *m = &y->node[i];
-	const struct step_facts *f = &a->facts[i], *g = &b->facts[i];
-	uint64_t d = (n->blockers ^ m->blockers) | (n->attempts ^ m->attempts) |
-		     (n->tries ^ m->tries) | (uint32_t)(n->needs ^ m->needs) |
-		     (uint32_t)(n->state ^ m->state);
+	uint32_t d = 0;
 
-	d |= (uint64_t)(f->started_ms ^ g->started_ms) | (uint64_t)(f->ended_ms ^ g->ended_ms) |
-	     (f->changes ^ g->changes) | (f->total ^ g->total) |
-	     (f->undo_records ^ g->undo_records);
-	d |= (uint32_t)((f->probed ^ g->probed) | (f->intent ^ g->intent) |
-			(f->in_doubt ^ g->in_doubt));
-	d |= n->state == STEP_BACKOFF ? (uint64_t)(x->wake_key[i] ^ y->wake_key[i]) : 0;
+	for (uint32_t i = 0; i < x->n_steps; i++) {
+		const struct node *a = &x->node[i], *b = &y->node[i];
+
+		d |= (a->blockers ^ b->blockers) | (a->attempts ^ b->attempts) |
+		     (a->tries ^ b->tries) | (uint32_t)(a->needs ^ b->needs) |
+		     (uint32_t)(a->state ^ b->state);
+	}
+	for (uint32_t k = 0; k < x->sleeping.len; k++) {
+		uint32_t i = x->sleeping.item[k];
+
+		d |= x->wake_key[i] != y->wake_key[i];
+	}
 	return d;
 }
 
@@ -102,18 +96,18 @@ sim_differs(const struct sim *s, uint32_t touched, uint32_t *ret_step)
 	const struct run_state *a = s->live, *b = s->durable;
 	const char *what = runs_differ(a, b);
 
-	for (uint32_t i = 0; !what && i < s->c->n_steps; i++) {
-		if (!(touched >> i & 1) && !step_differs(a->sched, b->sched, a, b, i))
-			continue;
-		*ret_step = i;
-		what = nodes_differ(&a->sched->node[i], &b->sched->node[i]);
-		if (!what && a->sched->node[i].state == STEP_BACKOFF &&
-		    a->sched->wake_key[i] != b->sched->wake_key[i])
-			what = "time to wake";
-		if (!what)
-			what = facts_differ(&a->facts[i], &b->facts[i]);
-		if (!what)
-			what = texts_differ(&a->facts[i], &b->facts[i]);
+	if (!what && some_node_differs(a->sched, b->sched)) {
+		what = "time to wake";
+		for (uint32_t i = 0; i < s->c->n_steps; i++) {
+			const char *how = nodes_differ(&a->sched->node[i], &b->sched->node[i]);
+
+			*ret_step = how ? i : *ret_step;
+			what = how ? how : what;
+		}
+	}
+	for (; !what && touched; touched &= touched - 1) {
+		*ret_step = (uint32_t)__builtin_ctz(touched);
+		what = facts_differ(&a->facts[*ret_step], &b->facts[*ret_step]);
 	}
 	return what;
 }

@@ -102,7 +102,7 @@ void sim_carry_out(struct sim *s, const struct effect *effect);
 /* --- same.c --------------------------------------------------------------- */
 
 /* What differs between the live and the durable state, or NULL.  touched: bits of the
- * steps whose texts are compared, too. */
+ * steps whose facts are compared, too; an event of the run as a whole touches all. */
 const char *sim_differs(const struct sim *s, uint32_t touched, uint32_t *ret_step);
 /* The event in its JSON form.  NULL without memory. */
 json_t *sim_json(const struct sim *s, const struct run_event *event);

@@ -22,6 +22,10 @@ go_on(struct sim *s, uint32_t i, enum leg leg, int64_t ms)
 {
 	struct flight *f = &s->flight[i];
 
+	if (leg == LEG_WORK && !fate_of(s, i)->undo && !fate_of(s, i)->notes) {
+		leg = LEG_END; /* it has nothing to say before its end */
+		ms += fate_of(s, i)->work_ms / 2;
+	}
 	f->leg = leg;
 	f->at_ms = fate_of(s, i)->silent && leg != LEG_PROBE ? f->deadline_ms : s->now_ms + ms;
 	if (f->at_ms >= f->deadline_ms) {
