@@ -218,6 +218,8 @@ word_judge_json(const struct run_state *state, const json_t *word, int64_t now_m
 	said[0] = '\0';
 	if (state->ended)
 		return error_set(err, E_REFUSED, "the run has ended (%s)", state->outcome);
+	if (!run_state_index(state))
+		return error_set(err, E_NOMEM, "out of memory");
 	rc = run_event_read(word, run_state_index(state), &e, err);
 	return rc < 0 ? rc : word_judge(state, &e, now_ms, said, err);
 }

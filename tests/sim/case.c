@@ -153,12 +153,15 @@ draw_step(struct chance *r, const struct character *ch, struct sim_case *c, uint
 static void
 draw_acts(struct chance *r, struct sim_case *c)
 {
+	static const uint8_t often[] = {ACT_APPROVE, ACT_RETRY, ACT_SKIP, ACT_BY_HAND};
+
 	c->n_acts = (uint8_t)(chance_one_in(r, 3) ? 0 : chance_below(r, CASE_ACTS + 1));
 	for (uint32_t i = 0; i < c->n_acts; i++)
 		c->act[i] = (struct case_act){
 			.at = (uint16_t)chance_below(r, 4u * c->n_steps + 4),
 			.wait_ms = (uint16_t)(chance_one_in(r, 2) ? 0 : chance_below(r, 300)),
-			.kind = (uint8_t)chance_below(r, ACT_KINDS),
+			.kind = chance_one_in(r, 6) ? often[chance_below(r, COUNT_OF(often))] :
+						      (uint8_t)chance_below(r, ACT_KINDS),
 			.step = (uint8_t)chance_below(r, c->n_steps),
 			.actor = (uint8_t)chance_below(r, CASE_ACTORS),
 			.aimed = !chance_one_in(r, 4),

@@ -14,7 +14,7 @@
 #define CASE_STEPS 24 /* fit into the bits of a uint32_t */
 #define CASE_LIMITS 3
 #define CASE_FATES 4  /* attempts of a step that are scripted; later ones go well */
-#define CASE_ACTS 12
+#define CASE_ACTS 14
 
 enum case_kind {
 	KIND_DO,    /* t.do: probes, applies */
@@ -51,7 +51,8 @@ struct case_step {
 };
 
 enum act_kind {
-	ACT_APPROVE, ACT_RETRY, ACT_SKIP, ACT_BY_HAND, ACT_STOP, ACT_CONTINUE,
+	ACT_APPROVE, ACT_RETRY, ACT_SKIP, ACT_BY_HAND, ACT_PAUSE, ACT_STOP, ACT_STOP_NOW,
+	ACT_CONTINUE, ACT_ABANDON,
 	ACT_LOSE,        /* the orchestrator is killed between two turns */
 	ACT_CUT,         /* in a turn, before its commit: these events are lost */
 	ACT_LOSE_COMMITTED, /* in a turn, after its commit, before anything is done */

@@ -43,8 +43,12 @@
 	X(RETRY, "words: retry")                                                                \
 	X(SKIP, "words: skip")                                                                  \
 	X(BY_HAND, "words: by-hand")                                                            \
-	X(STOP, "words: stop")                                                                  \
+	X(PAUSE, "words: pause")                                                                \
+	X(STOP, "words: stop, and stop --now")                                                  \
 	X(CONTINUE, "words: continue")                                                          \
+	X(ABANDON, "words: abandon")                                                            \
+	X(STOP_NOW, "attempts cancelled by stop --now")                                         \
+	X(SAID, "words said before, with nothing left to do")                                   \
 	X(OFFLINE, "words to a run that is not under way")                                      \
 	X(WORD_REFUSED, "words refused")                                                        \
 	X(TWICE, "of these: approved by the same person before")                                \
@@ -55,6 +59,7 @@
 	X(LOST_COMMITTED, "killed after a commit, before its effects")                          \
 	X(LOST_HALFWAY, "killed in the middle of its effects")                                  \
 	X(OPEN_LOST, "attempts that were open then")                                            \
+	X(HELD, "pauses by a person")                                                           \
 	X(PAUSED, "pauses, each with a reason and a word that helps")                           \
 	X(STOPPED_BY_PERSON, "stops by a person")                                               \
 	X(STOPPED_BY_POLICY, "stops by a step's policy")                                        \

@@ -2,6 +2,7 @@
 #include "core/base/base.h"
 #include "tests/sim/sim.h"
 #include "core/engine/sched_parts.h"
+#include "core/engine/words.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -236,13 +237,21 @@ pause_run(struct sim *s)
 	return say_end(s, EVENT_RUN_PAUSED, "");
 }
 
+/* A person holds it with a pause: it stays. */
 static bool
-stop_run(struct sim *s)
+rest(struct sim *s)
 {
-	if (!s->rules.stopping || s->live->told_to_stop != (s->rules.told != 0))
-		sim_break(s, 0, "the run stops, and nobody said so");
+	if (!rules_stopping(&s->rules))
+		sim_break(s, 0, "the run rests, and nobody said so");
+	if (s->live->hold == HOLD_PAUSE) {
+		if (s->paused_said)
+			return true;
+		s->paused_said = true;
+		sim_cover(s, COVER_HELD);
+		return say_end(s, EVENT_RUN_PAUSED, "");
+	}
 	s->over = true;
-	sim_cover(s, s->live->told_to_stop ? COVER_STOPPED_BY_PERSON : COVER_STOPPED_BY_POLICY);
+	sim_cover(s, s->live->hold ? COVER_STOPPED_BY_PERSON : COVER_STOPPED_BY_POLICY);
 	return say_end(s, EVENT_RUN_STOPPED, "");
 }
 
@@ -255,7 +264,7 @@ look_for_end(struct sim *s)
 	case RUN_ACTIVE: s->paused_said = false; return true;
 	case RUN_DONE: return end_run(s);
 	case RUN_PAUSED: return pause_run(s);
-	case RUN_STOPPED: return stop_run(s);
+	case RUN_STOPPED: return rest(s);
 	}
 	return true;
 }
@@ -274,12 +283,6 @@ check(struct sim *s)
 		sim_break(s, step, broken);
 }
 
-static void
-crashed(struct sim *s)
-{
-	sim_lose(s);
-}
-
 void
 sim_turn(struct sim *s)
 {
@@ -291,12 +294,12 @@ sim_turn(struct sim *s)
 		while (!s->broken && sched_next(s->live->sched, &c))
 			take(s, &c);
 		if (!commit(s)) {
-			crashed(s);
+			sim_lose(s);
 			return;
 		}
 	} while (!s->broken && (s->n_journal > s->n_durable || s->n_effects));
 	if (!look_for_end(s)) {
-		crashed(s);
+		sim_lose(s);
 		return;
 	}
 	check(s);
@@ -321,59 +324,91 @@ sim_start(struct sim *s)
 }
 
 static void
-refused(struct sim *s, enum event_kind word, uint32_t step, uint32_t actor)
+trace_word(struct sim *s, const struct rules_word *w)
 {
-	sim_cover(s, COVER_WORD_REFUSED);
-	if (word == EVENT_APPROVE && s->rules.waits >> step & 1)
-		sim_cover(s, COVER_TWICE);
-	sim_trace(s, "%s %s actor=%s", strchr(run_event_name(word), '.') + 1,
-		  case_step_name(step), case_actor(actor));
+	sim_trace(s, "%s%s%s actor=%s%s", word_verb(w->kind),
+		  run_event_of_step(w->kind) ? " " : "",
+		  run_event_of_step(w->kind) ? case_step_name(w->step) : "",
+		  case_actor(w->actor), w->now ? " now=1" : "");
+}
+
+/* What core/engine/words.c says, which must be what the rules say. */
+static enum rules_answer
+judge(struct sim *s, const struct rules_word *w, const struct run_event *e)
+{
+	enum rules_answer must = rules_judge(&s->of, &s->rules, w), is;
+	char said[ERROR_MAX];
+	struct error err;
+
+	is = word_judge(s->live, e, s->now_ms, said, &err) < 0 ? WORD_IS_REFUSED :
+	     *said ? WORD_IS_SAID : WORD_IS_TAKEN;
+	if (is != must)
+		sim_break(s, w->step, must == WORD_IS_TAKEN ? "a word is not taken that applies" :
+				      must == WORD_IS_SAID ? "a word has not been noted" :
+							     "a word is taken that does not apply");
+	return must;
 }
 
 static void
-trace_word(struct sim *s, enum event_kind word, uint32_t step, uint32_t actor)
+count_word(struct sim *s, const struct rules_word *w, enum rules_answer answer)
 {
-	const char *verb = strchr(run_event_name(word), '.') + 1;
-
-	if (word == EVENT_STOP || word == EVENT_CONTINUE)
-		sim_trace(s, "%s actor=%s", verb, case_actor(actor));
+	if (answer == WORD_IS_TAKEN)
+		s->cover[COVER_APPROVE + (w->kind - EVENT_APPROVE)]++;
 	else
-		sim_trace(s, "%s %s actor=%s", verb, case_step_name(step), case_actor(actor));
+		sim_cover(s, answer == WORD_IS_SAID ? COVER_SAID : COVER_WORD_REFUSED);
+	s->cover[COVER_TWICE] += answer == WORD_IS_REFUSED && w->kind == EVENT_APPROVE &&
+				 s->rules.waits >> w->step & 1;
+	s->cover[COVER_OFFLINE] += s->over;
+	s->only_here |= s->over;
+}
+
+/* Whether the word can be said at all, with or without an orchestrator. */
+static bool
+can_hear(const struct sim *s, const struct rules_word *w)
+{
+	return word_of(w->kind)->flags & (s->over ? WORD_LIVE : WORD_AT_REST) ? false : true;
+}
+
+/* Nothing but abandon ends a run that is not under way. */
+static void
+abandon(struct sim *s)
+{
+	sim_event(s, &(struct run_event){.kind = EVENT_RUN_ENDED, .step = SCHED_NONE,
+					 .text = "abandoned"});
 }
 
 bool
-sim_word(struct sim *s, enum event_kind word, uint32_t step, uint32_t actor)
+sim_word(struct sim *s, const struct rules_word *w)
 {
-	bool of_step = word != EVENT_STOP && word != EVENT_CONTINUE;
-	struct run_event e = {.kind = word, .step = of_step ? step : SCHED_NONE,
-			      .actor = case_actor(actor)};
-	struct error err;
-	bool permit = rules_permit(&s->of, &s->rules, word, step, actor);
+	struct run_event e = {.kind = w->kind, .actor = case_actor(w->actor), .reason = "test",
+			      .step = run_event_of_step(w->kind) ? w->step : SCHED_NONE,
+			      .now = w->now};
+	enum rules_answer answer = judge(s, w, &e);
 
-	if ((run_state_permits(s->live, &e, &err) == 0) != permit)
-		sim_break(s, step, permit ? "a word was refused that applies" :
-					    "a word was taken that does not apply");
-	if (!permit) {
-		refused(s, word, step, actor);
+	if (!can_hear(s, w))
+		return false;
+	count_word(s, w, answer);
+	if (answer != WORD_IS_TAKEN) {
+		trace_word(s, w);
 		return false;
 	}
 	sim_event(s, &e);
-	rules_word(&s->of, &s->rules, word, step, actor);
-	s->cover[COVER_APPROVE + (word - EVENT_APPROVE)]++;
+	rules_take(&s->of, &s->rules, w);
+	if (w->kind == EVENT_ABANDON)
+		abandon(s);
 	s->paused_said = false;
 	if (!commit(s)) { /* nobody was told that it was taken */
 		if (s->n_durable == s->n_journal)
-			trace_word(s, word, step, actor);
-		crashed(s);
+			trace_word(s, w);
+		if (!s->live->ended || s->n_durable < s->n_journal)
+			sim_lose(s);
 		return true;
 	}
-	trace_word(s, word, step, actor);
-	if (s->over) {
-		sim_cover(s, COVER_OFFLINE);
-		s->only_here = true;
-	} else {
+	trace_word(s, w);
+	if (w->now)
+		sim_cancel(s);
+	if (!s->over)
 		sim_turn(s);
-	}
 	return true;
 }
 

@@ -136,7 +136,7 @@ rules_command(const struct rules_of *of, struct rules *r, const struct sched_com
 	uint32_t ready = ready_steps(of, r), bit = BIT(c->step);
 	const char *broken = NULL;
 
-	if (r->stopping)
+	if (rules_stopping(r))
 		return "it went on after a stop";
 	if (step_of(of, c->step)->after & ~r->settled)
 		return "it went before a dependency";
@@ -186,7 +186,7 @@ give_up(const struct rules_of *of, struct rules *r, uint32_t i)
 	} else {
 		r->asks |= BIT(i);
 	}
-	r->stopping |= policy == ON_FAILURE_STOP;
+	r->stops |= policy == ON_FAILURE_STOP ? BIT(i) : 0;
 }
 
 static int64_t
@@ -248,7 +248,8 @@ rules_probed(const struct rules_of *of, struct rules *r, uint32_t i,
 void
 rules_lost(const struct rules_of *of, struct rules *r)
 {
-	r->stopping = r->told = 0;
+	r->hold = HOLD_NONE;
+	r->stops = 0;
 	for (uint32_t left = r->open; left; left &= left - 1) {
 		uint32_t i = (uint32_t)__builtin_ctz(left);
 
@@ -260,44 +261,87 @@ rules_lost(const struct rules_of *of, struct rules *r)
 
 /* --- words --------------------------------------------------------------- */
 
-bool
-rules_permit(const struct rules_of *of, const struct rules *r, enum event_kind word, uint32_t i,
-	     uint32_t actor)
+static enum hold
+hold_of(const struct rules_word *w)
 {
-	bool gate = r->waits & BIT(i), asks = r->asks & BIT(i);
-	bool turn = !((r->settled | r->open | r->asks | r->waits) & BIT(i)) &&
-		    !(step_of(of, i)->after & ~r->settled);
+	return w->kind == EVENT_PAUSE ? HOLD_PAUSE : w->now ? HOLD_STOP_NOW : HOLD_STOP;
+}
 
-	switch (word) {
-	case EVENT_APPROVE: return gate && !(r->approved[i] & BIT(actor));
-	case EVENT_RETRY: return asks || (turn && r->not_before_ms[i] > r->seen_ms);
-	case EVENT_SKIP:
-	case EVENT_BY_HAND: return gate || asks || turn;
-	default: return true;
+static enum rules_answer
+judge_run_word(const struct rules *r, const struct rules_word *w)
+{
+	switch (w->kind) {
+	case EVENT_PAUSE:
+		return r->hold == HOLD_NONE ? WORD_IS_TAKEN : r->hold == HOLD_PAUSE ?
+					      WORD_IS_SAID : WORD_IS_REFUSED;
+	case EVENT_STOP: return r->hold < hold_of(w) ? WORD_IS_TAKEN : WORD_IS_SAID;
+	case EVENT_CONTINUE: return rules_stopping(r) ? WORD_IS_TAKEN : WORD_IS_SAID;
+	default: return WORD_IS_TAKEN; /* abandon */
 	}
 }
 
-void
-rules_word(const struct rules_of *of, struct rules *r, enum event_kind word, uint32_t i,
-	   uint32_t actor)
+enum rules_answer
+rules_judge(const struct rules_of *of, const struct rules *r, const struct rules_word *w)
 {
-	if (word == EVENT_STOP || word == EVENT_CONTINUE) {
-		r->stopping = r->told = word == EVENT_STOP;
-		return;
+	uint32_t i = w->step, bit = BIT(i);
+	bool settled = r->settled & bit, gate = r->waits & bit, asks = r->asks & bit;
+	bool again = r->said[i] == w->kind, open = r->open & bit;
+	bool turn = !settled && !open && !asks && !gate && !(step_of(of, i)->after & ~r->settled);
+	bool sleeps = turn && r->not_before_ms[i] > r->seen_ms;
+
+	switch (w->kind) {
+	case EVENT_APPROVE:
+		if (settled && again)
+			return WORD_IS_SAID;
+		return gate && !(r->approved[i] & BIT(w->actor)) ? WORD_IS_TAKEN : WORD_IS_REFUSED;
+	case EVENT_RETRY:
+		if (again && (open || (turn && !sleeps)))
+			return WORD_IS_SAID;
+		return asks || sleeps ? WORD_IS_TAKEN : WORD_IS_REFUSED;
+	case EVENT_SKIP:
+	case EVENT_BY_HAND:
+		if (settled && again)
+			return WORD_IS_SAID;
+		return gate || asks || turn ? WORD_IS_TAKEN : WORD_IS_REFUSED;
+	default: return judge_run_word(r, w);
 	}
-	if (word == EVENT_APPROVE) {
-		r->approved[i] |= (uint8_t)BIT(actor);
+}
+
+static void
+take_step_word(const struct rules_of *of, struct rules *r, const struct rules_word *w)
+{
+	uint32_t i = w->step;
+
+	r->said[i] = (uint8_t)w->kind;
+	if (w->kind == EVENT_APPROVE) {
+		r->approved[i] |= (uint8_t)BIT(w->actor);
 		if (__builtin_popcount(r->approved[i]) < step_of(of, i)->needs)
 			return;
 	}
-	if (word == EVENT_RETRY)
+	if (w->kind == EVENT_RETRY)
 		r->tries[i] = 0;
 	else
 		r->settled |= BIT(i);
 	r->asks &= ~BIT(i);
+	r->stops &= ~BIT(i);
 	r->waits &= ~BIT(i);
 	r->doubt &= ~BIT(i);
 	r->not_before_ms[i] = 0;
+}
+
+void
+rules_take(const struct rules_of *of, struct rules *r, const struct rules_word *w)
+{
+	switch (w->kind) {
+	case EVENT_PAUSE:
+	case EVENT_STOP: r->hold = hold_of(w); break;
+	case EVENT_CONTINUE:
+		r->hold = HOLD_NONE;
+		r->stops = 0;
+		break;
+	case EVENT_ABANDON: break;
+	default: take_step_word(of, r, w); break;
+	}
 }
 
 /* --- the whole ----------------------------------------------------------- */
@@ -333,7 +377,7 @@ check_idle(const struct rules_of *of, const struct rules *r, uint32_t *ret_step)
 {
 	uint32_t ready = ready_steps(of, r);
 
-	if (r->stopping)
+	if (rules_stopping(r))
 		return NULL;
 	for (uint32_t left = ready; left; left &= left - 1) {
 		uint32_t i = *ret_step = (uint32_t)__builtin_ctz(left);
@@ -382,8 +426,7 @@ rules_check(const struct rules_of *of, const struct rules *r, const struct run_s
 		return say(needs, ret_step, "its approvals are not what the rules say");
 	if (undo)
 		return say(undo, ret_step, "an undo record is lost, or not its own");
-	if (sched_stopping(state->sched) != (r->stopping != 0) ||
-	    state->told_to_stop != (r->told != 0))
+	if (sched_stopping(state->sched) != rules_stopping(r) || state->hold != r->hold)
 		return say(0, ret_step, "stopping is not what the rules say");
 	return acting ? check_idle(of, r, ret_step) : NULL;
 }

@@ -29,10 +29,12 @@ struct rules {
 	uint32_t waits;                    /* a gate that is open */
 	uint32_t intent;                   /* the open attempt may apply */
 	uint32_t doubt;                    /* an attempt with intent has no known end */
-	uint32_t stopping, told;           /* start nothing more; a person said so */
+	uint32_t stops;                    /* asks, and its policy has stopped the run */
+	enum hold hold;                    /* what a person holds the run with */
 	uint16_t attempts[CASE_STEPS];     /* opened so far */
 	uint8_t tries[CASE_STEPS];         /* of those, counted since the last word */
 	uint8_t approved[CASE_STEPS];      /* bits of who has */
+	uint8_t said[CASE_STEPS];          /* enum event_kind of the last word; 0: none */
 	uint32_t undo[CASE_STEPS];         /* records written */
 	uint8_t used[CASE_LIMITS];         /* of each limit */
 	uint8_t n_open;
@@ -52,12 +54,27 @@ const char *rules_probed(const struct rules_of *of, struct rules *r, uint32_t st
 void rules_ended(const struct rules_of *of, struct rules *r, uint32_t step,
 		 enum sched_outcome outcome, int64_t retry_after_ms);
 void rules_lost(const struct rules_of *of, struct rules *r);
-void rules_word(const struct rules_of *of, struct rules *r, enum event_kind word, uint32_t step,
-		uint32_t actor);
 
-/* Whether a word must be taken now. */
-bool rules_permit(const struct rules_of *of, const struct rules *r, enum event_kind word,
-		  uint32_t step, uint32_t actor);
+/* A word of a person. */
+struct rules_word {
+	enum event_kind kind;
+	uint32_t step, actor;
+	bool now;              /* a stop that cancels what runs */
+};
+
+enum rules_answer { WORD_IS_REFUSED, WORD_IS_SAID, WORD_IS_TAKEN };
+
+/* What must become of a word that is said now; said: it was before, and had its effect. */
+enum rules_answer rules_judge(const struct rules_of *of, const struct rules *r,
+			      const struct rules_word *word);
+/* It was taken. */
+void rules_take(const struct rules_of *of, struct rules *r, const struct rules_word *word);
+
+static inline bool
+rules_stopping(const struct rules *r)
+{
+	return r->hold != HOLD_NONE || r->stops;
+}
 
 /* Compares the whole with the real state; *ret_step: where it is broken.  acting: an
  * orchestrator has just had its turn. */

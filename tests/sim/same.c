@@ -14,6 +14,8 @@ nodes_differ(const struct node *a, const struct node *b)
 		return "dependencies";
 	if (a->attempts != b->attempts || a->tries != b->tries)
 		return "attempts and tries";
+	if (a->stops != b->stops)
+		return "whether it stops the run";
 	return a->needs != b->needs ? "approvals" : NULL;
 }
 
@@ -27,6 +29,13 @@ static bool
 same_json(json_t *a, json_t *b)
 {
 	return a == b || (a && b && json_equal(a, b));
+}
+
+static bool
+same_said(const struct said *a, const struct said *b)
+{
+	return a->kind == b->kind && a->at_ms == b->at_ms && same_text(a->actor, b->actor) &&
+	       same_text(a->reason, b->reason);
 }
 
 static const char *
@@ -47,6 +56,8 @@ facts_differ(const struct step_facts *a, const struct step_facts *b)
 	if (!same_json(a->outputs, b->outputs) || !same_json(a->losses, b->losses) ||
 	    !same_json(a->approved, b->approved))
 		return "outputs, losses or approvals";
+	if (!same_said(&a->said, &b->said))
+		return "last word";
 	return NULL;
 }
 
@@ -55,7 +66,7 @@ runs_differ(const struct run_state *a, const struct run_state *b)
 {
 	const struct sched *x = a->sched, *y = b->sched;
 
-	if (x->stopping != y->stopping || x->running != y->running)
+	if (x->told_to_stop != y->told_to_stop || x->stoppers != y->stoppers || x->running != y->running)
 		return "phase";
 	for (uint32_t k = 0; k < x->n_limits; k++)
 		if (x->limit[k].used != y->limit[k].used)
@@ -63,9 +74,10 @@ runs_differ(const struct run_state *a, const struct run_state *b)
 	if (memcmp(x->count, y->count, sizeof(x->count)) != 0)
 		return "counts of steps";
 	if (a->started_ms != b->started_ms || a->last_ms != b->last_ms ||
-	    a->ended != b->ended || a->told_to_stop != b->told_to_stop ||
-	    !same_text(a->outcome, b->outcome))
-		return "times, end or stop";
+	    a->ended != b->ended || !same_text(a->outcome, b->outcome))
+		return "times or end";
+	if (a->hold != b->hold || (a->hold && !same_said(&a->hold_said, &b->hold_said)))
+		return "hold";
 	return NULL;
 }
 
@@ -80,7 +92,7 @@ some_node_differs(const struct sched *x, const struct sched *y)
 
 		d |= (a->blockers ^ b->blockers) | (a->attempts ^ b->attempts) |
 		     (a->tries ^ b->tries) | (uint32_t)(a->needs ^ b->needs) |
-		     (uint32_t)(a->state ^ b->state);
+		     (uint32_t)(a->state ^ b->state) | (uint32_t)(a->stops ^ b->stops);
 	}
 	for (uint32_t k = 0; k < x->sleeping.len; k++) {
 		uint32_t i = x->sleeping.item[k];
@@ -164,6 +176,10 @@ sim_json(const struct sim *s, const struct run_event *e)
 	default:
 		if (e->actor)
 			json_object_set_new(j, "actor", json_string(e->actor));
+		if (e->reason)
+			json_object_set_new(j, "reason", json_string(e->reason));
+		if (e->now)
+			json_object_set_new(j, "now", json_true());
 		break;
 	}
 	return j;

@@ -26,7 +26,8 @@ struct flight {
 	int64_t deadline_ms; /* when it is killed */
 	uint32_t attempt;
 	enum leg leg;        /* what it does next; HELD: it waits for go or stop */
-	bool refused;        /* it was told to stop */
+	bool refused;        /* it was told to stop after its probe */
+	bool cancelled;      /* it was told to stop at once */
 };
 
 enum effect_kind { EFFECT_START, EFFECT_GO, EFFECT_STOP, EFFECT_ACK };
@@ -90,14 +91,16 @@ void sim_event(struct sim *s, const struct run_event *event);
 void sim_effect(struct sim *s, struct effect effect);
 /* One turn of the loop; check: then compare with the rules. */
 void sim_turn(struct sim *s);
-/* A person's word; false when it was refused. */
-bool sim_word(struct sim *s, enum event_kind word, uint32_t step, uint32_t actor);
+/* A person's word; false when nothing came of it. */
+bool sim_word(struct sim *s, const struct rules_word *word);
 /* The orchestrator is killed, or had ended; a new one goes on. */
 void sim_lose(struct sim *s);
 
 /* --- world.c -------------------------------------------------------------- */
 
 void sim_carry_out(struct sim *s, const struct effect *effect);
+/* Every process is told to stop at once. */
+void sim_cancel(struct sim *s);
 
 /* --- same.c --------------------------------------------------------------- */
 

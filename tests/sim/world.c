@@ -1,5 +1,6 @@
 /* Everything outside the orchestrator: workers, people, crashes, time. */
 #include "core/base/base.h"
+#include "core/engine/words.h"
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
@@ -95,6 +96,21 @@ sim_carry_out(struct sim *s, const struct effect *e)
 		s->acked[e->step] = s->durable->facts[e->step].undo_records;
 		sim_cover(s, COVER_UNDO);
 		break;
+	}
+}
+
+void
+sim_cancel(struct sim *s)
+{
+	for (uint32_t left = s->flying; left; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+		struct flight *f = &s->flight[i];
+
+		/* One that says nothing any more is killed after its grace time. */
+		f->deadline_ms = f->deadline_ms < s->now_ms + 100 ? f->deadline_ms : s->now_ms + 100;
+		f->cancelled = true;
+		go_on(s, i, LEG_END, 20);
+		sim_cover(s, COVER_STOP_NOW);
 	}
 }
 
@@ -197,7 +213,10 @@ outcome_of(const struct sim *s, uint32_t i)
 		return OUTCOME_UNKNOWN;
 	if (f->refused && outcome == OUTCOME_OK)
 		return OUTCOME_REFUSED;
-	if (outcome == OUTCOME_CANCELLED && !s->rules.told)
+	if (f->cancelled && outcome == OUTCOME_OK)
+		return s->flight[i].attempt & 1 ? OUTCOME_CANCELLED : OUTCOME_OK;
+	/* Stopped cleanly without our asking: its time was over. */
+	if (outcome == OUTCOME_CANCELLED && !f->cancelled)
 		return OUTCOME_TRANSIENT;
 	return outcome;
 }
@@ -261,16 +280,34 @@ fly_due(struct sim *s, uint32_t first)
 /* The first step from that one on that the word suits; an approval may be the second one
  * of the same person. */
 static uint32_t
-aim(const struct sim *s, enum event_kind word, uint32_t step, uint32_t actor)
+aim(const struct sim *s, struct rules_word w)
 {
-	for (uint32_t n = 0; n < s->c->n_steps; n++) {
-		uint32_t i = (step + n) % s->c->n_steps;
+	uint32_t step = w.step;
 
-		if (rules_permit(&s->of, &s->rules, word, i, actor) ||
-		    (word == EVENT_APPROVE && s->rules.waits & BIT(i)))
-			return i;
+	for (uint32_t n = 0; n < s->c->n_steps; n++) {
+		w.step = (step + n) % s->c->n_steps;
+		if (rules_judge(&s->of, &s->rules, &w) == WORD_IS_TAKEN ||
+		    (w.kind == EVENT_APPROVE && s->rules.waits & BIT(w.step)))
+			return w.step;
 	}
 	return step;
+}
+
+static void
+say_word(struct sim *s, const struct case_act *a)
+{
+	static const enum event_kind kinds[] = {
+		[ACT_APPROVE] = EVENT_APPROVE, [ACT_RETRY] = EVENT_RETRY,
+		[ACT_SKIP] = EVENT_SKIP, [ACT_BY_HAND] = EVENT_BY_HAND,
+		[ACT_PAUSE] = EVENT_PAUSE, [ACT_STOP] = EVENT_STOP,
+		[ACT_STOP_NOW] = EVENT_STOP, [ACT_CONTINUE] = EVENT_CONTINUE,
+		[ACT_ABANDON] = EVENT_ABANDON,
+	};
+	struct rules_word w = {kinds[a->kind], a->step, a->actor, a->kind == ACT_STOP_NOW};
+
+	if (a->aimed && run_event_of_step(w.kind))
+		w.step = aim(s, w);
+	sim_word(s, &w);
 }
 
 static void
@@ -314,9 +351,6 @@ say_stale(struct sim *s, uint32_t i)
 static void
 act(struct sim *s, const struct case_act *a)
 {
-	static const enum event_kind words[] = {EVENT_APPROVE, EVENT_RETRY, EVENT_SKIP,
-						EVENT_BY_HAND, EVENT_STOP, EVENT_CONTINUE};
-
 	switch (a->kind) {
 	case ACT_LOSE:
 		sim_cover(s, COVER_LOST);
@@ -331,40 +365,48 @@ act(struct sim *s, const struct case_act *a)
 		break;
 	case ACT_NURSERY: lose_nursery(s); break;
 	case ACT_STALE: say_stale(s, a->step); break;
-	default:
-		sim_word(s, words[a->kind], a->aimed ?
-			 aim(s, words[a->kind], a->step, a->actor) : a->step, a->actor);
-		break;
+	default: say_word(s, a); break;
 	}
+}
+
+/* Says the first word that is taken to a step that wants one. */
+static bool
+help_step(struct sim *s, uint32_t step)
+{
+	static const enum event_kind words[] = {EVENT_APPROVE, EVENT_RETRY, EVENT_SKIP,
+						EVENT_BY_HAND};
+	/* Whoever has said retry for long says skip at last: after the run's deadline
+	 * no attempt has the time to end well. */
+	uint32_t first = ++s->helps > 3u * s->c->n_steps || s->c->deadline_ms ? 2 : s->c->help;
+
+	for (uint32_t k = 0; k < COUNT_OF(words); k++)
+		for (uint32_t actor = 0; actor < CASE_ACTORS; actor++) {
+			struct rules_word w = {words[(first + k) % COUNT_OF(words)], step, actor,
+					       false};
+
+			if (rules_judge(&s->of, &s->rules, &w) == WORD_IS_TAKEN) {
+				sim_word(s, &w);
+				return true;
+			}
+		}
+	return false;
 }
 
 /* The run is paused or stopped: a person does what helps. */
 static void
 help(struct sim *s)
 {
-	static const enum event_kind words[] = {EVENT_APPROVE, EVENT_RETRY, EVENT_SKIP,
-						EVENT_BY_HAND};
 	uint32_t stuck = s->rules.asks | s->rules.waits;
-	/* Whoever has said retry for long says skip at last: after the run's deadline
-	 * no attempt has the time to end well. */
-	uint32_t first = ++s->helps > 3u * s->c->n_steps || s->c->deadline_ms ? 2 : s->c->help;
 
-	if (s->over && (!stuck || s->rules.stopping || sched_phase(s->live->sched) != RUN_PAUSED)) {
+	if (s->over && (!stuck || rules_stopping(&s->rules) ||
+			sched_phase(s->live->sched) != RUN_PAUSED)) {
 		sim_trace(s, "resume");
 		sim_lose(s);
-		return;
+	} else if (rules_stopping(&s->rules)) {
+		sim_word(s, &(struct rules_word){.kind = EVENT_CONTINUE});
+	} else if (!stuck || !help_step(s, (uint32_t)__builtin_ctz(stuck))) {
+		sim_break(s, 0, "a pause that no word ends");
 	}
-	for (uint32_t k = 0; stuck && k < COUNT_OF(words); k++)
-		for (uint32_t actor = 0; actor < CASE_ACTORS; actor++) {
-			enum event_kind word = words[(first + k) % COUNT_OF(words)];
-			uint32_t i = (uint32_t)__builtin_ctz(stuck);
-
-			if (rules_permit(&s->of, &s->rules, word, i, actor)) {
-				sim_word(s, word, i, actor);
-				return;
-			}
-		}
-	sim_break(s, 0, "a pause that no word ends");
 }
 
 /* --- time ---------------------------------------------------------------- */
@@ -447,10 +489,11 @@ cover_case(struct sim *s)
 static void
 speak_late(struct sim *s)
 {
-	struct run_event word = {.kind = EVENT_SKIP, .step = 0, .actor = "ann"};
+	struct run_event word = {.kind = EVENT_SKIP, .step = 0, .actor = "ann", .reason = ""};
+	char said[ERROR_MAX];
 	struct error err;
 
-	if (run_state_permits(s->live, &word, &err) != E_REFUSED ||
+	if (word_judge(s->live, &word, s->now_ms, said, &err) != E_REFUSED ||
 	    run_state_take(s->live, &word, s->now_ms, &err) != E_CORRUPT)
 		sim_break(s, 0, "a word was taken after the end");
 	sim_cover(s, COVER_LATE);
