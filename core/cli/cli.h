@@ -21,6 +21,9 @@ struct options {
 	const char *beside[CLI_LIST_MAX];        /* --beside-unfinished RUN, more than once */
 	size_t n_beside;
 	uint32_t jobs;                           /* --jobs; 0: default */
+	uint64_t seed;                           /* --seed; 0: not given */
+	size_t cases;                            /* --cases; 0: not given */
+	const char *only_case, *broken;          /* --case, --broken (certify) */
 	int verbose;                             /* --verbose minus --quiet */
 	bool json, wait, all, now;               /* --json --wait --all --now */
 	char **args;                             /* what is left, NULL-terminated */
@@ -43,6 +46,7 @@ int cmd_verify(const struct command *command, const struct options *options);
 int cmd_history(const struct command *command, const struct options *options);
 int cmd_graph(const struct command *command, const struct options *options);
 int cmd_plugins(const struct command *command, const struct options *options);
+int cmd_certify(const struct command *command, const struct options *options);
 int cmd_word(const struct command *command, const struct options *options);
 
 /* Parses everything behind the command's name.  EXIT_USAGE with a line on stderr, or

@@ -17,6 +17,8 @@ static const struct command commands[] = {
 	{"history", "", "list all runs", 0, 0, cmd_history},
 	{"graph", "PLAN RUNBOOK", "print a runbook as DOT", 2, 2, cmd_graph},
 	{"plugins", "list | show NAME", "list the plugins, or describe one", 1, 2, cmd_plugins},
+	{"certify", "[DIR]", "kill a small run at every turn, on this disk: does it survive?", 0, 1,
+	 cmd_certify},
 	{"approve", "RUN STEP", "let a waiting step pass", 2, 2, cmd_word},
 	{"retry", "RUN STEP", "try a failed step again", 2, 2, cmd_word},
 	{"skip", "RUN STEP", "go on without a step", 2, 2, cmd_word},
@@ -44,7 +46,10 @@ static const char options_help[] =
 	"  --state DIR            where journals are ($RESITE_STATE)\n"
 	"  --plugins DIR          where plugins are, more than once ($RESITE_PLUGINS)\n"
 	"  --json                 machine-readable output\n"
-	"  --all                  status, verify: every step of a long run\n"
+	"  --all                  status, verify: every step of a long run; certify: every case\n"
+	"  --cases N, --seed S    certify: how many cases (default 400), chosen by which seed\n"
+	"  --case CASE            certify: this one alone, as a failure has named it\n"
+	"  --broken WHAT          certify: break sync, undo or probe; it must be found\n"
 	"  -v, -q                 more, or less, on the screen\n"
 	"\nExit status: 0 done, 1 failed or refused, 2 usage or an invalid plan,\n"
 	"3 paused: a person is wanted, 4 another resite has the run.\n";

@@ -1,6 +1,7 @@
 #include "core/base/base.h"
 #include "core/cli/cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 
 enum { OPT_STATE = 256, OPT_PLUGINS, OPT_FROM, OPT_TO, OPT_MODE, OPT_ONLY, OPT_REASON, OPT_JOBS,
        OPT_EXPECT_HEAD, OPT_AS_PREVIEWED, OPT_AGAINST, OPT_JSON, OPT_WAIT, OPT_ALL, OPT_NOW,
-       OPT_BESIDE };
+       OPT_BESIDE, OPT_SEED, OPT_CASES, OPT_CASE, OPT_BROKEN };
 
 static const struct option long_options[] = {
 	{"state", required_argument, NULL, OPT_STATE},
@@ -28,6 +29,10 @@ static const struct option long_options[] = {
 	{"all", no_argument, NULL, OPT_ALL},
 	{"now", no_argument, NULL, OPT_NOW},
 	{"beside-unfinished", required_argument, NULL, OPT_BESIDE},
+	{"seed", required_argument, NULL, OPT_SEED},
+	{"cases", required_argument, NULL, OPT_CASES},
+	{"case", required_argument, NULL, OPT_CASE},
+	{"broken", required_argument, NULL, OPT_BROKEN},
 	{"verbose", no_argument, NULL, 'v'},
 	{"quiet", no_argument, NULL, 'q'},
 	{NULL, 0, NULL, 0},
@@ -95,6 +100,30 @@ set_jobs(struct options *o, const char *text)
 	return 0;
 }
 
+/* A number above 0. */
+static int
+set_number(uint64_t *ret, const char *option, const char *text)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	if (*end || end == text || *text == '-' || errno || !*ret)
+		return usage(option, "a number above 0 is wanted");
+	return 0;
+}
+
+static int
+set_cases(struct options *o, const char *text)
+{
+	uint64_t n;
+	int rc = set_number(&n, "--cases", text);
+
+	if (rc == 0)
+		o->cases = n;
+	return rc;
+}
+
 static int
 set_option(struct options *o, int opt, const char *value)
 {
@@ -116,6 +145,10 @@ set_option(struct options *o, int opt, const char *value)
 	case OPT_ALL: o->all = true; break;
 	case OPT_NOW: o->now = true; break;
 	case OPT_BESIDE: return add_beside(o, value);
+	case OPT_SEED: return set_number(&o->seed, "--seed", value);
+	case OPT_CASES: return set_cases(o, value);
+	case OPT_CASE: o->only_case = value; break;
+	case OPT_BROKEN: o->broken = value; break;
 	case 'v': o->verbose++; break;
 	case 'q': o->verbose--; break;
 	default: return EXIT_USAGE; /* getopt has said what is wrong */

@@ -169,6 +169,28 @@ attempts_cancel_all(struct run *run, const char *why)
 	}
 }
 
+/* An attempt that waits for what will never be durable is told so, or it would wait until it
+ * is killed. */
+static void
+refuse_ask(struct live *a, int64_t id)
+{
+	if (a->attempt)
+		attempt_done(a->attempt, id, RESITE_ERR_CANCELLED, a->run->why.text);
+}
+
+void
+attempts_refuse_asks(struct run *run)
+{
+	for (size_t i = 0; i < run->n_effects; i++) {
+		const struct effect *e = &run->effect[i];
+		struct live *a = run->live[e->step];
+
+		if (e->kind == EFFECT_ACK && a && a->n == e->n)
+			refuse_ask(a, e->id);
+	}
+	run->n_effects = 0;
+}
+
 /* --- messages ------------------------------------------------------------ */
 
 static void
@@ -330,14 +352,33 @@ static const struct {
 	{"reverted", on_nothing},
 };
 
+/* Nothing can be kept any more. */
+static void
+on_message_when_halted(struct live *a, const json_t *msg)
+{
+	const char *kind = json_str_or(msg, "kind", "");
+
+	if (!strcmp(kind, "sync") || !strcmp(kind, "checkpoint"))
+		refuse_ask(a, json_int_or(msg, "id", 0));
+	else if (!strcmp(kind, "secret"))
+		on_secret(a, msg);
+	else if (!strcmp(kind, "origin"))
+		on_origin(a, msg);
+}
+
 static void
 on_message(void *ctx, const json_t *msg, const char *line, size_t len)
 {
 	struct live *a = ctx;
-	json_t *clean = a->run->halted ? NULL :
-			clean_message(&a->run->secrets, msg, line, len);
-	const char *kind = json_str_or(clean, "kind", "");
+	json_t *clean;
+	const char *kind;
 
+	if (a->run->halted) {
+		on_message_when_halted(a, msg);
+		return;
+	}
+	clean = clean_message(&a->run->secrets, msg, line, len);
+	kind = json_str_or(clean, "kind", "");
 	for (size_t i = 0; i < COUNT_OF(handlers); i++)
 		if (!strcmp(handlers[i].kind, kind)) {
 			handlers[i].handle(a, clean);

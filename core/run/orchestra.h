@@ -76,6 +76,8 @@ void run_log(struct run *run, uint32_t step, int level, const char *fmt, ...) PR
 void attempt_open(struct run *run, const struct sched_command *command);
 void attempt_carry_out(struct run *run, const struct effect *effect);
 void attempts_cancel_all(struct run *run, const char *why);
+/* For a halted run: what was to be acknowledged when durable will not be. */
+void attempts_refuse_asks(struct run *run);
 /* For a halted run: those whose start has not become durable will never start. */
 void attempts_forget_unstarted(struct run *run);
 

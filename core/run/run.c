@@ -51,6 +51,7 @@ run_halt(struct run *run, const struct error *why)
 	run->why = *why;
 	run->exit_status = why->code == E_FENCED ? EXIT_FENCED : EXIT_FAILED;
 	attempts_cancel_all(run, "the journal cannot be written");
+	attempts_refuse_asks(run);
 }
 
 /* Applies and queues event (borrowed); key NULL: it has no member as text.  Failure

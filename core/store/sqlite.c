@@ -11,11 +11,13 @@
 #include "core/store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define SEQ_BITS 36
 #define SCHEMA_VERSION 1
@@ -44,6 +46,7 @@ struct sqlite_store {
 	sqlite3 *db;                       /* owned */
 	sqlite3_stmt *stmt[N_STATEMENTS];  /* prepared at first use */
 	char *path;                        /* of the database, for messages */
+	bool settled;                      /* nothing of an earlier process is left in the log */
 };
 
 static int
@@ -178,13 +181,30 @@ append_in_transaction(struct sqlite_store *s, const char *run, int64_t expected_
 	return 0;
 }
 
+/* What another process has left in the log is moved into the database before anything is
+ * written behind it.  Its last sync may have failed: then the kernel has forgotten that those
+ * pages were to be written, no later sync of them writes them, and the log would be cut off
+ * there when the power fails, with all that was appended since. */
+static int
+settle(struct sqlite_store *s, struct error *err)
+{
+	if (!s->settled &&
+	    sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) !=
+		    SQLITE_OK)
+		return db_error(s, err, "write down what was left in the log");
+	s->settled = true;
+	return 0;
+}
+
 static int
 sqlite_append(struct store *store, const char *run, int64_t expected_seq,
 	      const struct store_body *bodies, size_t n, struct error *err)
 {
 	struct sqlite_store *s = (struct sqlite_store *)store;
-	int rc;
+	int rc = settle(s, err);
 
+	if (rc < 0)
+		return rc;
 	if (step(s, BEGIN, NULL) < 0)
 		return db_error(s, err, "begin to write");
 	rc = append_in_transaction(s, run, expected_seq, bodies, n, err);
@@ -267,26 +287,57 @@ static const struct store_ops sqlite_ops = {
 	.close = sqlite_close,
 };
 
+/* What is in a folder survives a power cut only if the folder's own name does. */
+static int
+sync_parent(const char *path, struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_MAX] = ".";
+	int fd, rc = 0;
+
+	if (slash) {
+		size_t len = slash > path ? (size_t)(slash - path) : 1;
+
+		memcpy(parent, path, len);
+		parent[len] = '\0';
+	}
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		rc = error_errno(err, errno, "cannot make the state directory %s durable", path);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int
+make_dir(const char *path, struct error *err)
+{
+	if (mkdir(path, 0700) == 0)
+		return sync_parent(path, err);
+	/* Of those above, one that may not be made may be there. */
+	return errno == EEXIST || access(path, F_OK) == 0 ? 0 :
+	       error_errno(err, errno, "cannot make the state directory %s", path);
+}
+
 /* mkdir -p with mode 0700 for what is new. */
 static int
 make_dirs(const char *dir, struct error *err)
 {
 	char path[PATH_MAX];
 	size_t len = strlen(dir);
+	int rc = 0;
 
 	if (len >= sizeof(path))
 		return error_set(err, E_INVALID, "state directory: the path is too long");
 	memcpy(path, dir, len + 1);
-	for (char *p = path + 1; *p; p++) {
+	for (char *p = path + 1; rc == 0 && *p; p++) {
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		mkdir(path, 0700);
+		rc = make_dir(path, err);
 		*p = '/';
 	}
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return error_errno(err, errno, "cannot make the state directory %s", dir);
-	return 0;
+	return rc == 0 ? make_dir(path, err) : rc;
 }
 
 static int

@@ -42,6 +42,9 @@ progress_new(enum progress_style style, int level)
 		return NULL;
 	p->style = style;
 	p->level = level;
+	/* Who reads the events along the way gets each when it is durable. */
+	if (style == PROGRESS_JSON)
+		setvbuf(stdout, NULL, _IOLBF, 0);
 	strbuf_init(&p->out);
 	return p;
 }
