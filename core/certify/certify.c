@@ -137,7 +137,7 @@ run_undisturbed(struct certifying *c, struct error *err)
 {
 	int rc = 0;
 
-	for (int i = 0; rc == 0 && i < UNDISTURBED; i++) {
+	for (int i = 0; rc == 0 && i < UNDISTURBED && !*interrupted(); i++) {
 		struct lane_result r;
 
 		rc = lane_carry_out(&c->setup, NULL, &r, err);
@@ -195,7 +195,7 @@ be_lane(struct certifying *c, int fd)
 	signal(SIGTERM, SIG_IGN);
 	if (lane_init(&err) < 0)
 		_exit(1);
-	while (!c->board->stop && (number = c->board->next++) < c->list.len) {
+	while (!c->board->stop && !*interrupted() && (number = c->board->next++) < c->list.len) {
 		struct lane_result r;
 		int rc = lane_carry_out(&c->setup, &c->list.item[number], &r, &err);
 
@@ -300,7 +300,6 @@ lanes(const struct certifying *c)
 static int
 run_cases(struct certifying *c, struct error *err)
 {
-	struct sigaction act = {.sa_handler = on_interrupt}, was_int, was_term;
 	uint32_t n = lanes(c);
 	pid_t pid[LANES_MAX];
 	int fd = -1, rc, status;
@@ -311,8 +310,6 @@ run_cases(struct certifying *c, struct error *err)
 	if (c->board == MAP_FAILED)
 		return error_errno(err, errno, "no memory to share");
 	fflush(stdout); /* or each lane would print it again */
-	sigaction(SIGINT, &act, &was_int);
-	sigaction(SIGTERM, &act, &was_term);
 	rc = start_lanes(c, n, pid, &fd, err);
 	in = rc == 0 ? fdopen(fd, "r") : NULL;
 	if (in) {
@@ -322,8 +319,6 @@ run_cases(struct certifying *c, struct error *err)
 	for (uint32_t i = 0; rc == 0 && i < n; i++)
 		while (pid[i] > 0 && waitpid(pid[i], &status, 0) < 0 && errno == EINTR)
 			;
-	sigaction(SIGINT, &was_int, NULL);
-	sigaction(SIGTERM, &was_term, NULL);
 	munmap(c->board, sizeof(*c->board));
 	return rc;
 }
@@ -440,9 +435,12 @@ certify_run(const struct settings *settings, const struct certify_options *optio
 {
 	struct certifying c = {.options = options, .progress = progress, .ctx = ctx,
 			       .failures = json_array(), .start_ms = clock_mono_ms()};
+	struct sigaction act = {.sa_handler = on_interrupt}, was_int, was_term;
 	json_t *certificate = NULL;
 	int rc = check_options(options, err);
 
+	sigaction(SIGINT, &act, &was_int);
+	sigaction(SIGTERM, &act, &was_term);
 	if (rc == 0)
 		rc = find_parts(&c, settings, err);
 	if (rc == 0)
@@ -451,7 +449,7 @@ certify_run(const struct settings *settings, const struct certify_options *optio
 		c.setup = (struct lane_setup){.settings = &c.settings, .base = c.base,
 					      .resite = c.resite, .shim = c.shim,
 					      .broken = options->broken, .seed = options->seed};
-		certificate = facts_collect(c.base, err);
+		certificate = facts_collect(options->dir, err);
 		rc = certificate ? lane_init(err) : err->code;
 	}
 	if (rc == 0)
@@ -466,5 +464,7 @@ certify_run(const struct settings *settings, const struct certify_options *optio
 	}
 	json_decref(certificate);
 	release(&c);
+	sigaction(SIGINT, &was_int, NULL);
+	sigaction(SIGTERM, &was_term, NULL);
 	return rc;
 }

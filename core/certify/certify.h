@@ -32,7 +32,9 @@ typedef void certify_progress_fn(void *ctx, size_t done, size_t total, size_t fa
 int certify_run(const struct settings *settings, const struct certify_options *options,
 		certify_progress_fn *progress, void *ctx, json_t **ret, struct error *err);
 
-/* Whether everything that was tried has passed, and something was. */
+/* Whether all that was planned was tried. */
+bool certificate_whole(const json_t *certificate);
+/* Whether it was, and everything has passed. */
 bool certificate_passed(const json_t *certificate);
 /* For people. */
 void certificate_write(struct strbuf *out, const json_t *certificate);

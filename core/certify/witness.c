@@ -125,12 +125,13 @@ check_safe(const struct taking *t, const struct journal_end *end)
 static int
 take_run(struct taking *t, struct store *store, struct journal_end *ret_end, struct error *err)
 {
+	struct journal_read how = {.fn = take_event, .ctx = t};
 	struct error why = {0};
 	char *run = NULL;
 	int rc = newest(store, &run, &why);
 
 	if (rc == 0 && run)
-		rc = journal_read(store, run, take_event, t, ret_end, &why);
+		rc = journal_read(store, run, &how, ret_end, &why);
 	if (rc == 0 && run &&
 	    json_array_append_new(t->v->hashes, json_string(ret_end->last_hash)) < 0)
 		rc = E_NOMEM;

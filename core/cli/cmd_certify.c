@@ -27,8 +27,9 @@ print_and_save(const struct options *o, const char *dir, const json_t *certifica
 	char *path = NULL;
 	int rc = certificate_passed(certificate) ? EXIT_DONE : EXIT_FAILED;
 
-	/* One case, or something broken on purpose, is no certificate. */
-	if (!o->only_case && !o->broken && certificate_save(certificate, dir, &path, &err) < 0)
+	/* One case, a part of them, or something broken on purpose: that is no certificate. */
+	if (!o->only_case && !o->broken && certificate_whole(certificate) &&
+	    certificate_save(certificate, dir, &path, &err) < 0)
 		rc = cli_fail(o, &err);
 	if (o->json) {
 		cli_print_json(json_incref((json_t *)(uintptr_t)certificate));

@@ -362,8 +362,8 @@ on_message_when_halted(struct live *a, const json_t *msg)
 		refuse_ask(a, json_int_or(msg, "id", 0));
 	else if (!strcmp(kind, "secret"))
 		on_secret(a, msg);
-	else if (!strcmp(kind, "origin"))
-		on_origin(a, msg);
+	else if (!strcmp(kind, "pull"))
+		on_pull(a, msg);
 }
 
 static void
