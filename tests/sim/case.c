@@ -97,6 +97,7 @@ draw_fate(struct chance *r, const struct character *ch)
 	f.work_ms = 1 + (x >> 7 & 1023);
 	f.changes = x >> 17 & 7;
 	f.told = x >> 20 & 7;
+	f.total = x >> 33 & 31 ? 8 : 0;
 	f.undo = x >> 23 & 7 ? 0 : 1 + (x >> 26 & 3);
 	f.notes = !(x >> 28 & 15);
 	if (!ch->faults || !chance_one_in(r, ch->faults))

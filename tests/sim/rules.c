@@ -224,9 +224,12 @@ rules_probed(const struct rules_of *of, struct rules *r, uint32_t i,
 {
 	const struct case_step *s = step_of(of, i);
 	bool apply = !strcmp(decision, "apply"), doubt = r->doubt & BIT(i);
-	bool above = (s->expect_max >= 0 && found->changes > s->expect_max) ||
-		     (s->expect_percent >= 0 && found->total &&
-		      100 * found->changes > s->expect_percent * found->total);
+	/* No more than the plan expects, which must be known. */
+	bool expected = found->told ? (s->expect_max < 0 || found->changes <= s->expect_max) &&
+				      (s->expect_percent < 0 || 100 * found->changes <=
+							s->expect_percent * found->total) :
+				      s->expect_max < 0 && s->expect_percent < 0;
+	bool left = !found->told || found->changes;
 
 	if (found->told)
 		r->doubt &= ~BIT(i);
@@ -238,9 +241,9 @@ rules_probed(const struct rules_of *of, struct rules *r, uint32_t i,
 		return "applies in doubt though the probe cannot tell";
 	if (apply && found->told && !found->changes)
 		return "applies though nothing is left to change";
-	if (apply && found->told && above)
-		return "applies more than the plan expects";
-	if (!apply && of->may_apply & BIT(i) && (found->told ? found->changes && !above : !doubt))
+	if (apply && !expected)
+		return "applies more than the plan expects, or an unknown number";
+	if (!apply && of->may_apply & BIT(i) && left && expected && (found->told || !doubt))
 		return "does not apply what it may";
 	return NULL;
 }
