@@ -421,8 +421,11 @@ apply_step_word(const struct applying *a, bool said)
 static int
 apply_retry(const struct applying *a)
 {
-	a->facts->previewed = NULL; /* a person has seen what the world is like now */
-	return apply_step_word(a, sched_retry(a->state->sched, a->step));
+	int rc = apply_step_word(a, sched_retry(a->state->sched, a->step));
+
+	if (rc == 0)
+		a->facts->previewed = NULL; /* a person has seen what the world is like now */
+	return rc;
 }
 
 static int

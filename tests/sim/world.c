@@ -145,7 +145,8 @@ static void
 probe(struct sim *s, uint32_t i)
 {
 	const struct case_fate *fate = fate_of(s, i);
-	struct finding found = {fate->told, fate->changes, fate->total};
+	struct finding found = {.told = fate->told, .changes = fate->changes,
+				.total = fate->total};
 	struct run_event e = attempt_event(s, EVENT_ATTEMPT_PROBED, i);
 	char why[ERROR_MAX];
 	const char *decision = decide_after_probe(s->live, i, &found, why);
