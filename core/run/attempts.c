@@ -6,6 +6,7 @@
 #include "core/run/clean.h"
 #include "core/run/orchestra.h"
 #include "core/run/secret_answer.h"
+#include "core/worker/tag.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -72,7 +73,8 @@ phases_of(const struct live *a)
 }
 
 static int
-write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct error *err)
+write_spec(const struct live *a, const char *tag, int64_t timeout_ms, struct strbuf *line,
+	   struct error *err)
 {
 	struct loaded *l = a->run->l;
 	struct strbuf text = STRBUF_INIT;
@@ -88,6 +90,7 @@ write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct
 			.run = l->run,
 			.step = step_of(a)->name,
 			.action = step_of(a)->action->name,
+			.tag = tag,
 			.attempt = (int)a->n,
 			.mode = l->graph->mode,
 			.timeout_ms = timeout_ms,
@@ -128,12 +131,16 @@ start(struct live *a, int64_t timeout_ms)
 	struct strbuf line = STRBUF_INIT;
 	struct error err = {0};
 	struct nursery *nursery;
-	int rc = write_spec(a, timeout_ms, &line, &err);
+	char tag[TAG_MAX];
+	int rc;
+
+	tag_write(tag, a->run->lock.scope, a->run->l->run, step_of(a)->name, a->n);
+	rc = write_spec(a, tag, timeout_ms, &line, &err);
 
 	if (rc == 0)
 		rc = plugins_nursery(a->run->plugins, step_of(a)->plugin, &nursery, &err);
 	if (rc == 0)
-		rc = attempt_start(nursery, line.buf, line.len, timeout_ms, &attempt_events, a,
+		rc = attempt_start(nursery, line.buf, line.len, tag, timeout_ms, &attempt_events, a,
 				   &a->attempt, &err);
 	strbuf_release(&line);
 	if (rc < 0)
@@ -527,3 +534,37 @@ on_ended(void *ctx, const struct attempt_end *end)
 
 static const struct attempt_events attempt_events = {
 	.message = on_message, .undo = on_undo, .log = on_line, .ended = on_ended};
+
+/* --- of an earlier orchestrator ---------------------------------------------- */
+
+static bool
+is_lost_attempt(void *ctx, const char *tag)
+{
+	const struct run *run = ctx;
+	const struct graph *g = run->l->graph;
+	char wanted[TAG_MAX];
+
+	for (uint32_t i = 0; i < g->n_steps; i++) {
+		if (sched_state(run->l->state->sched, i) != STEP_RUNNING)
+			continue;
+		tag_write(wanted, run->lock.scope, run->l->run, g->steps[i].name,
+			  sched_attempts(run->l->state->sched, i));
+		if (!strcmp(wanted, tag))
+			return true;
+	}
+	return false;
+}
+
+/* The lock is free, so no worker lives.  But a daemon of an attempt that was open when
+ * its orchestrator was lost may have closed the lock. */
+int
+attempts_end_lost(struct run *run, int64_t wait_ms, struct error *err)
+{
+	unsigned left = 0;
+
+	if (sched_count(run->l->state->sched, STEP_RUNNING))
+		left = tag_kill(0, is_lost_attempt, run, wait_ms);
+	return left ? error_set(err, E_BUSY, "run %s: %u processes of attempts that were lost cannot "
+				"be killed and may act: grep -l " TAG_VARIABLE "= /proc/*/environ finds "
+				"them", run->l->run, left) : 0;
+}

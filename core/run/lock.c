@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -95,9 +97,9 @@ has_open(const char *pid, const struct stat *file)
 	return found;
 }
 
-/* " 4711 4712": the processes but this one that have the file of fd open. */
+/* Each process but this one that has the file of fd open. */
 static void
-list_holders(int fd, struct strbuf *ret)
+each_holder(int fd, void (*each)(void *ctx, const char *pid, const struct stat *file), void *ctx)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -108,9 +110,29 @@ list_holders(int fd, struct strbuf *ret)
 	while (proc && (entry = readdir(proc)) != NULL)
 		if (atoi(entry->d_name) > 0 && atoi(entry->d_name) != getpid() &&
 		    has_open(entry->d_name, &file))
-			strbuf_addf(ret, " %s", entry->d_name);
+			each(ctx, entry->d_name, &file);
 	if (proc)
 		closedir(proc);
+}
+
+static void
+list_one(void *ctx, const char *pid, const struct stat *file)
+{
+	(void)file;
+	strbuf_addf(ctx, " %s", pid);
+}
+
+/* It has been looked at before its number was made sure of: look again. */
+static void
+kill_one(void *ctx, const char *pid, const struct stat *file)
+{
+	int fd = pidfd_open(atoi(pid), 0);
+
+	(void)ctx;
+	if (fd >= 0 && has_open(pid, file))
+		pidfd_send_signal(fd, SIGKILL, NULL, 0);
+	if (fd >= 0)
+		close(fd);
 }
 
 static int
@@ -119,7 +141,7 @@ still_held(int fd, const char *run, struct error *err)
 	struct strbuf pids = STRBUF_INIT;
 	int rc;
 
-	list_holders(fd, &pids);
+	each_holder(fd, list_one, &pids);
 	rc = error_set(err, E_BUSY, "run %s: processes that its last orchestrator has left are still "
 		       "alive and may act: look at them (ps -fp%s), end them (kill -KILL%s), then "
 		       "resume again", run, pids.len ? pids.buf : " ?", pids.len ? pids.buf : " ?");
@@ -131,16 +153,22 @@ static int
 take_workers(struct run_lock *lock, const char *state_dir, const char *run, int64_t wait_ms,
 	     struct error *err)
 {
-	int64_t end_ms = clock_mono_ms() + wait_ms;
+	int64_t end_ms = clock_mono_ms() + wait_ms, kill_ms = end_ms - wait_ms * 2 / 3;
 	int rc = open_lock(state_dir, run, "workers", O_CREAT, &lock->workers_fd, err);
+	struct stat st = {0};
 
 	if (rc < 0)
 		return rc;
+	fstat(lock->workers_fd, &st);
+	snprintf(lock->scope, sizeof(lock->scope), "%" PRIxMAX ".%" PRIxMAX,
+		 (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
 	while (flock(lock->workers_fd, LOCK_EX | LOCK_NB) < 0) {
 		struct timespec pause = {.tv_nsec = POLL_MS * 1000000};
 
 		if (clock_mono_ms() >= end_ms)
 			return still_held(lock->workers_fd, run, err);
+		if (clock_mono_ms() >= kill_ms)
+			each_holder(lock->workers_fd, kill_one, NULL);
 		nanosleep(&pause, NULL);
 	}
 	return 0;

@@ -15,15 +15,18 @@
 struct run_lock {
 	int owner_fd;   /* close-on-exec */
 	int workers_fd; /* inherited by workers */
+	char scope[40]; /* run_lock_take: the second file's device and number: it tells the
+			 * processes of this run from those of one with its name elsewhere */
 };
 
-#define RUN_LOCK_INIT {-1, -1}
+#define RUN_LOCK_INIT {.owner_fd = -1, .workers_fd = -1}
 
 /* Who only writes to the journal: the first lock.  E_BUSY names the pid of the owner. */
 int run_lock_own(struct run_lock *lock, const char *state_dir, const char *run,
 		 struct error *err);
-/* Who starts workers: both.  E_BUSY as above, or it names after wait_ms the processes
- * that an earlier orchestrator has left. */
+/* Who starts workers: both.  What an earlier orchestrator has left is given a third of
+ * wait_ms to end by itself, then killed.  E_BUSY as above, or it names after wait_ms the
+ * processes that cannot be. */
 int run_lock_take(struct run_lock *lock, const char *state_dir, const char *run,
 		  int64_t wait_ms, struct error *err);
 void run_lock_release(struct run_lock *lock);

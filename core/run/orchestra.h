@@ -80,5 +80,8 @@ void attempts_cancel_all(struct run *run, const char *why);
 void attempts_refuse_asks(struct run *run);
 /* For a halted run: those whose start has not become durable will never start. */
 void attempts_forget_unstarted(struct run *run);
+/* Kills what the attempts that were open when the last orchestrator was lost have left
+ * behind, and waits until it is gone.  E_BUSY. */
+int attempts_end_lost(struct run *run, int64_t wait_ms, struct error *err);
 
 #endif

@@ -199,7 +199,7 @@ start(struct previewing *p, uint32_t i, struct error *err)
 		rc = plugins_nursery(p->plugins, step->plugin, &nursery, err);
 	if (rc == 0) {
 		*b = (struct probing){.p = p, .step = i};
-		rc = attempt_start(nursery, line.buf, line.len, step->timeout_ms, &attempt_events, b,
+		rc = attempt_start(nursery, line.buf, line.len, NULL, step->timeout_ms, &attempt_events, b,
 				   &b->attempt, err);
 	}
 	strbuf_release(&line);

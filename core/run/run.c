@@ -611,7 +611,10 @@ run_resume(struct loaded *l, const struct settings *settings, struct store *stor
 	rc = plan_lock_take(settings->state_dir, l->graph->plan, l->run, l->state->started_ms,
 			    &run.plan_fd, err);
 	if (rc == 0)
+		rc = attempts_end_lost(&run, WORKERS_WAIT_MS, err);
+	if (rc == 0)
 		return orchestrate(&run, store, true, ret_exit, err);
+	plan_lock_release(run.plan_fd);
 	run_lock_release(&run.lock);
 	return rc;
 }

@@ -2,6 +2,7 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
 #include "core/worker/parent.h"
+#include "core/worker/tag.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,6 +124,16 @@ close_log(struct attempt *a)
 	a->log_fd = -1;
 }
 
+/* What an attempt that did not end by itself has left outside of its group must not act
+ * beside the next one.  A nursery that was lost has taken care of it (nursery.c). */
+static void
+end_orphans(struct attempt *a)
+{
+	if (a->tag && !a->lost && a->nursery->pid > 0 && a->end.outcome != ATTEMPT_CLEAN &&
+	    a->end.outcome != ATTEMPT_NOT_STARTED)
+		tag_kill_one(a->nursery->pid, a->tag, ORPHANS_WAIT_MS);
+}
+
 void
 attempt_end_now(struct attempt *a)
 {
@@ -134,6 +145,7 @@ attempt_end_now(struct attempt *a)
 		return;
 	a->ended = true;
 	judge(a);
+	end_orphans(a);
 	a->end.param = a->param;
 	a->end.text = a->text ? a->text : "";
 	a->end.why = a->why;
@@ -158,6 +170,7 @@ attempt_free(struct attempt *a)
 	lines_release(&a->in);
 	strbuf_release(&a->out);
 	strbuf_release(&a->log.held);
+	free(a->tag);
 	free(a->param);
 	free(a->text);
 	free(a);
@@ -512,8 +525,8 @@ discard(struct attempt *a)
 }
 
 int
-attempt_start(struct nursery *n, const char *line, size_t len, int64_t timeout_ms,
-	      const struct attempt_events *events, void *ctx, struct attempt **ret_attempt,
+attempt_start(struct nursery *n, const char *line, size_t len, const char *tag,
+	      int64_t timeout_ms, const struct attempt_events *events, void *ctx, struct attempt **ret_attempt,
 	      struct error *err)
 {
 	struct strbuf sb = STRBUF_INIT;
@@ -525,6 +538,11 @@ attempt_start(struct nursery *n, const char *line, size_t len, int64_t timeout_m
 	a = new_attempt(n, timeout_ms, events, ctx);
 	if (!a)
 		return error_set(err, E_NOMEM, "out of memory");
+	a->tag = tag ? strdup(tag) : NULL;
+	if (tag && !a->tag) {
+		discard(a);
+		return error_set(err, E_NOMEM, "out of memory");
+	}
 	if ((r = open_pipes(a, err)) < 0) {
 		discard(a);
 		return r;

@@ -14,6 +14,7 @@
 #include "core/worker/load.h"
 #include "core/worker/protocol.h"
 #include "core/worker/slim.h"
+#include "core/worker/tag.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -348,11 +349,40 @@ end_orphans(struct nest *nest)
 		wait_for_event(nest, false, ORPHAN_WAIT_MS);
 }
 
-/* The parent is gone: nobody is left who could be told of anything. */
+/* The marks of the attempts that are open when their parent is gone. */
+struct open_tags {
+	char (*item)[TAG_MAX];
+	size_t len;
+};
+
+static struct open_tags
+read_tags(const struct nest *nest)
+{
+	struct open_tags open = {.item = calloc(nest->kids.len + 1, TAG_MAX)};
+
+	for (size_t i = 0; open.item && i < nest->kids.len; i++)
+		tag_read(nest->kids.item[i].pid, open.item[open.len++]);
+	return open;
+}
+
+static bool
+is_open_tag(void *ctx, const char *tag)
+{
+	const struct open_tags *open = ctx;
+
+	for (size_t i = 0; i < open->len; i++)
+		if (!strcmp(open->item[i], tag))
+			return true;
+	return false;
+}
+
+/* The parent is gone: nobody is left who could be told of anything, and how an attempt
+ * ends no longer counts.  What it has started ends with it, daemon or not. */
 static void
 end_all(struct nest *nest)
 {
 	int64_t until = clock_mono_ms() + END_GRACE_MS, left;
+	struct open_tags open = read_tags(nest);
 
 	signal_all(nest, SIGTERM);
 	while (nest->kids.len > 0 && (left = until - clock_mono_ms()) > 0)
@@ -360,6 +390,9 @@ end_all(struct nest *nest)
 	signal_all(nest, SIGKILL);
 	while (nest->kids.len > 0)
 		wait_for_event(nest, false, -1);
+	if (open.len > 0)
+		tag_kill(nest->pid, is_open_tag, &open, END_GRACE_MS);
+	free(open.item);
 	end_orphans(nest);
 }
 

@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/vec.h"
 #include "core/worker/parent.h"
+#include "core/worker/tag.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -210,6 +211,28 @@ nursery_due(struct nursery *n, int64_t due_ms)
 
 static void tell_lost(struct nursery *n);
 
+static bool
+is_tag_of_ours(void *ctx, const char *tag)
+{
+	const struct nursery *n = ctx;
+
+	for (size_t i = 0; i < n->slots.len; i++) {
+		const struct attempt *a = n->slots.item[i];
+
+		if (a && a->tag && !a->exited && !strcmp(a->tag, tag))
+			return true;
+	}
+	return false;
+}
+
+/* The nursery is dead, and nobody is left to whom its orphans would have come. */
+static void
+end_orphans(struct nursery *n)
+{
+	if (n->n_open > 0)
+		tag_kill(0, is_tag_of_ours, n, ORPHANS_WAIT_MS);
+}
+
 /* The control socket is at its end, or what it says makes no sense. */
 static void
 lose(struct nursery *n, const char *why)
@@ -224,6 +247,7 @@ lose(struct nursery *n, const char *why)
 	/* With a reason of our own it may still live, else it is ending by itself. */
 	worker_reap(n->pid, why || n->why[0] ? 0 : 1000, status, sizeof(status));
 	n->pid = 0;
+	end_orphans(n);
 	if (why)
 		snprintf(n->why, sizeof(n->why), "%s", why);
 	else if (!n->why[0])
@@ -538,6 +562,7 @@ nursery_stop(struct nursery *n)
 	if (n->pid > 0)
 		worker_reap(n->pid, STOP_WAIT_MS, NULL, 0);
 	n->pid = 0;
+	end_orphans(n);
 	if (!n->why[0])
 		snprintf(n->why, sizeof(n->why), "the run is ending");
 	for (size_t i = 0; i < n->slots.len; i++) {

@@ -1,7 +1,7 @@
 /* nursery.h -- the parent's side: one process per plugin, one per attempt.
  *
  *	n = nursery_start(loop, &config, &nursery_events, ctx, &err);
- *	attempt_start(n, line, len, timeout_ms, &attempt_events, ctx, &a, &err);
+ *	attempt_start(n, line, len, tag, timeout_ms, &attempt_events, ctx, &a, &err);
  *	  … message() … log() … ended(), after which the attempt is gone
  *	nursery_stop(n);
  *
@@ -100,10 +100,12 @@ struct attempt_events {
 };
 
 /* Starts an attempt with the line of protocol_write_attempt (copied).  timeout_ms
- * from now: then it is cancelled and killed.  *ret_attempt is valid until ended().
+ * from now: then it is cancelled and killed.  tag (tag_write; copied): what it has started
+ * is found by it and killed before ended() is called, unless it ended by itself; NULL: only
+ * what stays in its process group is.  *ret_attempt is valid until ended().
  * E_IO (no descriptors left), E_NOMEM, E_NOTFOUND (the nursery is lost). */
-int attempt_start(struct nursery *n, const char *line, size_t len, int64_t timeout_ms,
-		  const struct attempt_events *events, void *ctx,
+int attempt_start(struct nursery *n, const char *line, size_t len, const char *tag,
+		  int64_t timeout_ms, const struct attempt_events *events, void *ctx,
 		  struct attempt **ret_attempt, struct error *err);
 
 /* Messages to the attempt.  They never fail: an attempt that cannot take one is

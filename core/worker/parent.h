@@ -17,6 +17,7 @@ enum {
 	LINGER_MS = 250,          /* for pipes that somebody holds open after the end */
 	KILLED_WAIT_MS = 5000,    /* from SIGKILL to the nursery's word that it has ended */
 	LOST_LINGER_MS = 2000,    /* for attempts to die after their nursery */
+	ORPHANS_WAIT_MS = 1000,   /* for processes that were sent SIGKILL */
 	FORK_BATCH = 64,          /* attempts in one message to a nursery */
 };
 
@@ -63,6 +64,7 @@ struct attempt {
 	int64_t timeout_ms, due_ms;  /* due: the next step of the kill, or the linger's end */
 	struct attempt_end end;
 	char *param, *text;          /* end.param and end.text; owned */
+	char *tag;                   /* of its processes, see tag.h; owned; NULL: none */
 	char why[512];
 	struct attempt *next_dead;
 };

@@ -89,6 +89,7 @@ bool rc_known(int rc);
 /* The first message to an attempt.  All pointers are borrowed. */
 struct attempt_spec {
 	const char *run, *step, *action; /* action: without the plugin's name */
+	const char *tag;                 /* marks its processes, see tag.h; NULL: nothing does */
 	int attempt;                     /* 1, 2, … */
 	int mode;                        /* enum resite_mode */
 	int64_t timeout_ms;              /* the attempt's deadline, from now */

@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/worker/parent.h"
+#include "core/worker/tag.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,23 +89,27 @@ is_dropped(const char *entry, const char *const *drop)
 	return false;
 }
 
-/* Our environment without the variables that hold secrets; strings are borrowed.
+/* Our environment without the variables that hold secrets, and with room for the mark of
+ * an attempt in place of our own; strings are borrowed.
  * LD_BIND_NOW: a symbol that a library binds lazily would be looked up, and its page
  * copied, in every attempt again; the nursery takes it out for what plugins start. */
 static char **
 make_env(char *bind_now, const char *const *drop)
 {
+	static const char *const mark[] = {TAG_VARIABLE, NULL};
 	size_t n = 0, kept = 0;
 	char **env;
 
 	while (environ[n])
 		n++;
-	env = calloc(n + 2, sizeof(*env));
+	env = calloc(n + 3, sizeof(*env));
 	for (size_t i = 0; env && i < n; i++)
-		if (!is_dropped(environ[i], drop))
+		if (!is_dropped(environ[i], drop) && !is_dropped(environ[i], mark))
 			env[kept++] = environ[i];
-	if (env)
+	if (env) {
+		env[kept++] = (char *)(uintptr_t)tag_room;
 		env[kept] = bind_now;
+	}
 	return env;
 }
 

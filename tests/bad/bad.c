@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ARGS struct resite_op *op, const struct resite_host *host
@@ -154,6 +155,34 @@ daemonizes(ARGS)
 	return RESITE_OK;
 }
 
+/* A daemon that has let go of its group, session and parent, and of all descriptors
+ * but those from 4 to first_fd - 1.  It tells its pid. */
+static void
+hide_daemon(unsigned first_fd)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		setsid();
+		pid = fork();
+		if (pid != 0) {
+			printf("daemon %d\n", (int)pid);
+			fflush(stdout);
+			_exit(0);
+		}
+		close_range(0, 3, 0);
+		close_range(first_fd, ~0U, 0);
+		for (;;)
+			pause();
+	}
+	waitpid(pid, NULL, 0);
+}
+
+static int hidden_daemon(ARGS) { UNUSED; hide_daemon(4); return hang(op, host); }
+static int lock_daemon(ARGS) { UNUSED; hide_daemon(5); return hang(op, host); }
+static int polite_daemon(ARGS) { UNUSED; hide_daemon(4); return polite_hang(op, host); }
+static int service(ARGS) { UNUSED; hide_daemon(4); return RESITE_OK; }
+
 static int
 huge_undo(ARGS)
 {
@@ -298,6 +327,8 @@ static const struct resite_action actions[] = {
 	ACT("unknown-kind", unknown_kind), ACT("endless-line", endless_line),
 	ACT("exit-after-ok", exit_after_ok), ACT("double-result", double_result),
 	ACT("left-behind", left_behind), ACT("daemonizes", daemonizes),
+	ACT("hidden-daemon", hidden_daemon), ACT("lock-daemon", lock_daemon),
+	ACT("polite-daemon", polite_daemon), ACT("service", service),
 	ACT("huge-undo", huge_undo), ACT("many-undo", many_undo),
 	ACT("undeclared-output", undeclared_output), ACT("leak-fds", leak_fds),
 	ACT("tell-fds", tell_fds), ACT("threads", threads), ACT("secret", secret),

@@ -63,7 +63,7 @@ start_one(struct rate *r)
 	struct error err = {0};
 
 	r->started++;
-	if (attempt_start(r->nursery, r->line.buf, r->line.len, 60000, &events, r, &a, &err) < 0) {
+	if (attempt_start(r->nursery, r->line.buf, r->line.len, NULL, 60000, &events, r, &a, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		exit(1);
 	}

@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/strbuf.h"
 #include "core/worker/nursery.h"
+#include "core/worker/tag.h"
 #include "core/worker/registry.h"
 
 #include <check.h>
@@ -187,9 +188,14 @@ start_spec(struct seen *s, struct attempt_spec *spec)
 {
 	struct strbuf line = STRBUF_INIT;
 	struct error err = {0};
+	char tag[TAG_MAX], scope[32];
 	int r;
 
+	/* Another nursery_test may run on this machine. */
+	snprintf(scope, sizeof(scope), "test-%d", (int)getpid());
+	tag_write(tag, scope, "run-1", "step", 1);
 	spec->run = "run-1";
+	spec->tag = tag;
 	spec->step = "step";
 	spec->attempt = 1;
 	spec->mode = RESITE_DISASTER;
@@ -199,7 +205,7 @@ start_spec(struct seen *s, struct attempt_spec *spec)
 		spec->phases = PHASES_STEP;
 	s->ended = false;
 	protocol_write_attempt(&line, spec);
-	r = attempt_start(s->nursery, line.buf, line.len, spec->timeout_ms, &attempt_events, s,
+	r = attempt_start(s->nursery, line.buf, line.len, tag, spec->timeout_ms, &attempt_events, s,
 			  &s->attempt, &err);
 	ck_assert_msg(r == 0, "%s", err.text);
 	strbuf_release(&line);
