@@ -73,8 +73,7 @@ phases_of(const struct live *a)
 }
 
 static int
-write_spec(const struct live *a, const char *tag, int64_t timeout_ms, struct strbuf *line,
-	   struct error *err)
+write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct error *err)
 {
 	struct loaded *l = a->run->l;
 	struct strbuf text = STRBUF_INIT;
@@ -90,7 +89,6 @@ write_spec(const struct live *a, const char *tag, int64_t timeout_ms, struct str
 			.run = l->run,
 			.step = step_of(a)->name,
 			.action = step_of(a)->action->name,
-			.tag = tag,
 			.attempt = (int)a->n,
 			.mode = l->graph->mode,
 			.timeout_ms = timeout_ms,
@@ -135,7 +133,7 @@ start(struct live *a, int64_t timeout_ms)
 	int rc;
 
 	tag_write(tag, a->run->lock.scope, a->run->l->run, step_of(a)->name, a->n);
-	rc = write_spec(a, tag, timeout_ms, &line, &err);
+	rc = write_spec(a, timeout_ms, &line, &err);
 
 	if (rc == 0)
 		rc = plugins_nursery(a->run->plugins, step_of(a)->plugin, &nursery, &err);

@@ -4,7 +4,6 @@
 #include "core/worker/child.h"
 #include "core/worker/load.h"
 #include "core/worker/op.h"
-#include "core/worker/tag.h"
 
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -296,7 +295,6 @@ read_spec(struct resite_op *op)
 		op_read(op, true);
 	if (!op->spec)
 		_exit(0); /* nobody is left who wants this attempt */
-	tag_mark(json_str_or(op->spec, "tag", ""));
 	op->params = json_object_get(op->spec, "params");
 	op->hold = json_bool_or(op->spec, "hold", false);
 	op->mode = mode_parse(json_str_or(op->spec, "mode", NULL));

@@ -41,6 +41,7 @@ enum {
 struct kid {
 	int64_t id;
 	pid_t pid;
+	char *tag; /* owned */
 };
 
 struct nest {
@@ -52,6 +53,8 @@ struct nest {
 	int fds[2 * FDS_MAX]; /* descriptors that arrived and no fork has used yet */
 	size_t n_fds;
 	int signal_fd;
+	const char **open_tags; /* of the attempts that were open when the parent was lost; else NULL */
+	size_t n_open_tags;
 	unsigned first_closed; /* an attempt has no descriptor from here on */
 	pid_t pid;
 	struct lines in;
@@ -79,10 +82,11 @@ flush(struct nest *nest)
 /* In the forked process: becomes the attempt's.  Everything that it inherits is
  * closed but 0 to 3 and the run's lock. */
 static _Noreturn void
-become_attempt(struct nest *nest, int sock_fd, int log_fd)
+become_attempt(struct nest *nest, const char *tag, int sock_fd, int log_fd)
 {
 	sigset_t none;
 
+	tag_mark(tag);
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != nest->pid)
@@ -109,21 +113,24 @@ report_not_started(struct nest *nest, int64_t id, const char *what, int errnum)
 }
 
 static void
-start_kid(struct nest *nest, int64_t id, int sock_fd, int log_fd)
+start_kid(struct nest *nest, int64_t id, const char *tag, int sock_fd, int log_fd)
 {
-	pid_t pid;
+	struct kid kid = {.id = id, .tag = strdup(tag ? tag : "")};
 
-	if (vec_reserve(&nest->kids.item, nest->kids.len + 1, &nest->kids.cap) < 0) {
+	if (!kid.tag || vec_reserve(&nest->kids.item, nest->kids.len + 1, &nest->kids.cap) < 0) {
 		report_not_started(nest, id, "fork", ENOMEM);
+		free(kid.tag);
 		return;
 	}
-	pid = fork();
-	if (pid == 0)
-		become_attempt(nest, sock_fd, log_fd);
-	if (pid < 0)
-		report_not_started(nest, id, "fork", errno);
-	else
-		nest->kids.item[nest->kids.len++] = (struct kid){.id = id, .pid = pid};
+	kid.pid = fork();
+	if (kid.pid == 0)
+		become_attempt(nest, kid.tag, sock_fd, log_fd);
+	if (kid.pid > 0) {
+		nest->kids.item[nest->kids.len++] = kid;
+		return;
+	}
+	report_not_started(nest, id, "fork", errno);
+	free(kid.tag);
 }
 
 /* A kid that has not yet made its group is signalled alone; it has started nothing. */
@@ -164,6 +171,8 @@ reap_one(struct nest *nest, pid_t pid)
 	if (wait4(pid, &status, WNOHANG, &ru) != pid || i == nest->kids.len)
 		return; /* an orphan of an attempt: nobody asks how it ended */
 	report_exit(nest, &nest->kids.item[i], status, &ru);
+	if (!nest->open_tags)
+		free(nest->kids.item[i].tag);
 	nest->kids.item[i] = nest->kids.item[--nest->kids.len];
 }
 
@@ -202,7 +211,7 @@ take_fds(struct nest *nest, int *ret_sock, int *ret_log)
 static int
 on_fork(struct nest *nest, const json_t *msg)
 {
-	const json_t *ids = json_object_get(msg, "ids");
+	const json_t *ids = json_object_get(msg, "ids"), *tags = json_object_get(msg, "tags");
 	int sock_fd, log_fd;
 
 	for (size_t i = 0; i < json_array_size(ids); i++) {
@@ -211,7 +220,7 @@ on_fork(struct nest *nest, const json_t *msg)
 		if (nest->n_fds < 2)
 			return E_PROTOCOL;
 		take_fds(nest, &sock_fd, &log_fd);
-		start_kid(nest, id, sock_fd, log_fd);
+		start_kid(nest, id, json_string_value(json_array_get(tags, i)), sock_fd, log_fd);
 		close(sock_fd);
 		close(log_fd);
 	}
@@ -349,29 +358,13 @@ end_orphans(struct nest *nest)
 		wait_for_event(nest, false, ORPHAN_WAIT_MS);
 }
 
-/* The marks of the attempts that are open when their parent is gone. */
-struct open_tags {
-	char (*item)[TAG_MAX];
-	size_t len;
-};
-
-static struct open_tags
-read_tags(const struct nest *nest)
-{
-	struct open_tags open = {.item = calloc(nest->kids.len + 1, TAG_MAX)};
-
-	for (size_t i = 0; open.item && i < nest->kids.len; i++)
-		tag_read(nest->kids.item[i].pid, open.item[open.len++]);
-	return open;
-}
-
 static bool
 is_open_tag(void *ctx, const char *tag)
 {
-	const struct open_tags *open = ctx;
+	const struct nest *nest = ctx;
 
-	for (size_t i = 0; i < open->len; i++)
-		if (!strcmp(open->item[i], tag))
+	for (size_t i = 0; i < nest->n_open_tags; i++)
+		if (!strcmp(nest->open_tags[i], tag))
 			return true;
 	return false;
 }
@@ -382,17 +375,19 @@ static void
 end_all(struct nest *nest)
 {
 	int64_t until = clock_mono_ms() + END_GRACE_MS, left;
-	struct open_tags open = read_tags(nest);
 
+	/* Their memory stays to the end of the process, which is near. */
+	nest->open_tags = calloc(nest->kids.len + 1, sizeof(*nest->open_tags));
+	for (size_t i = 0; nest->open_tags && i < nest->kids.len; i++)
+		nest->open_tags[nest->n_open_tags++] = nest->kids.item[i].tag;
 	signal_all(nest, SIGTERM);
 	while (nest->kids.len > 0 && (left = until - clock_mono_ms()) > 0)
 		wait_for_event(nest, false, left);
 	signal_all(nest, SIGKILL);
 	while (nest->kids.len > 0)
 		wait_for_event(nest, false, -1);
-	if (open.len > 0)
-		tag_kill(nest->pid, is_open_tag, &open, END_GRACE_MS);
-	free(open.item);
+	if (nest->n_open_tags > 0)
+		tag_kill(nest->pid, is_open_tag, nest, END_GRACE_MS);
 	end_orphans(nest);
 }
 

@@ -146,6 +146,11 @@ send_forks(struct nursery *n)
 		strbuf_addf(&n->out, "%s%" PRId64, i ? "," : "", a->id);
 		memcpy((char *)CMSG_DATA(c) + i * sizeof(fds), fds, sizeof(fds));
 	}
+	strbuf_addstr(&n->out, "],\"tags\":[");
+	for (size_t i = 0; i < count; i++) {
+		strbuf_addstr(&n->out, i ? "," : "");
+		json_write_string(&n->out, n->queued.item[i]->tag ? n->queued.item[i]->tag : "");
+	}
 	strbuf_addstr(&n->out, "]}\n");
 	iov = (struct iovec){.iov_base = n->out.buf, .iov_len = n->out.len};
 	r = sendmsg(n->ctl_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);

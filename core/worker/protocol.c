@@ -125,10 +125,6 @@ protocol_write_attempt(struct strbuf *sb, const struct attempt_spec *spec)
 	json_write_string(sb, spec->step);
 	strbuf_addstr(sb, ",\"action\":");
 	json_write_string(sb, spec->action);
-	if (spec->tag) {
-		strbuf_addstr(sb, ",\"tag\":");
-		json_write_string(sb, spec->tag);
-	}
 	strbuf_addf(sb, ",\"attempt\":%d,\"mode\":\"%s\",\"timeout_ms\":%" PRId64 ",\"phases\":[",
 		    spec->attempt, mode ? mode : "", spec->timeout_ms);
 	write_phases(sb, spec->phases);

@@ -36,7 +36,8 @@
  *	          rc is enum resite_rc.  phase "probe" with rc 0: nothing was applied
  *	          (converged, stopped, or no more was allowed by "phases").
  * Parent -> nursery (control socket)
- *	fork      {ids:[N,…]} with two descriptors each: the attempt's socket, its log pipe
+ *	fork      {ids:[N,…], tags:["…",…]} with two descriptors each: the attempt's socket, its
+ *	          log pipe; tags: see tag.h
  *	signal    {id, signal}: to the attempt's process group
  * Nursery -> parent
  *	hello     {protocol, abi:[major,minor], plugin:{…}}
@@ -89,7 +90,6 @@ bool rc_known(int rc);
 /* The first message to an attempt.  All pointers are borrowed. */
 struct attempt_spec {
 	const char *run, *step, *action; /* action: without the plugin's name */
-	const char *tag;                 /* marks its processes, see tag.h; NULL: nothing does */
 	int attempt;                     /* 1, 2, … */
 	int mode;                        /* enum resite_mode */
 	int64_t timeout_ms;              /* the attempt's deadline, from now */

@@ -177,13 +177,15 @@ look_at_children(struct hunt *h)
 		fclose(children);
 }
 
-/* Again until nobody is found: one may have been started while we looked, and the
- * children of one that was killed come to the subreaper. */
+/* Again until nobody was found twice: one may have been started while we looked, and the
+ * kernel's lists may leave one out that moves while they are read.  The children of one
+ * that was killed come to the subreaper. */
 unsigned
 tag_kill(pid_t below, tag_wanted_fn *wanted, void *ctx, int64_t ms)
 {
 	struct hunt h = {.below = below, .wanted = wanted, .ctx = ctx,
 			 .until_ms = clock_mono_ms() + ms};
+	unsigned empty = 0;
 
 	do {
 		h.left = h.found = 0;
@@ -191,7 +193,8 @@ tag_kill(pid_t below, tag_wanted_fn *wanted, void *ctx, int64_t ms)
 			look_at_children(&h);
 		else
 			look_at_all(&h);
-	} while (h.found && clock_mono_ms() < h.until_ms);
+		empty = h.found ? 0 : empty + 1;
+	} while (empty < 2 && clock_mono_ms() < h.until_ms);
 	return h.left;
 }
 

@@ -37,6 +37,7 @@ daemon_told() {
 }
 # begin RUNBOOK: until its daemon is there; then $daemon, $attempt and $nursery are known.
 begin() {
+	rm -rf "$RESITE_STATE"
 	: >"$work/err"
 	launch run "$plan" "$1"
 	check "$1: the daemon is there" soon daemon_told
@@ -57,6 +58,7 @@ ended 3 "a person is asked"
 check "and the daemon was gone before" gone "$daemon"
 
 echo "# the attempt's time is over"
+rm -rf "$RESITE_STATE"
 : >"$work/err"
 launch run "$plan" hang
 check "(the daemon is there)" soon daemon_told

@@ -195,7 +195,6 @@ start_spec(struct seen *s, struct attempt_spec *spec)
 	snprintf(scope, sizeof(scope), "test-%d", (int)getpid());
 	tag_write(tag, scope, "run-1", "step", 1);
 	spec->run = "run-1";
-	spec->tag = tag;
 	spec->step = "step";
 	spec->attempt = 1;
 	spec->mode = RESITE_DISASTER;
