@@ -27,7 +27,8 @@ cli_open(struct cli *cli, const struct options *options)
 
 	*cli = (struct cli){.options = options};
 	if (settings_init(&cli->settings, options->state_dir,
-			  options->plugins[0] ? options->plugins : NULL, options->jobs, &err) < 0)
+			  options->plugins[0] ? options->plugins : NULL, options->jobs,
+			  options->group, &err) < 0)
 		return cli_fail(options, &err);
 	return 0;
 }

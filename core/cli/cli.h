@@ -25,6 +25,9 @@ struct options {
 	size_t cases;                            /* --cases; 0: not given */
 	const char *only_case, *broken;          /* --case, --broken (certify) */
 	int verbose;                             /* --verbose minus --quiet */
+	const char *file, *signature;            /* --file --signature */
+	const char *group;                       /* --group */
+	bool print;                              /* --print */
 	bool json, wait, all, now;               /* --json --wait --all --now */
 	char **args;                             /* what is left, NULL-terminated */
 	int n_args;
@@ -46,6 +49,7 @@ int cmd_verify(const struct command *command, const struct options *options);
 int cmd_history(const struct command *command, const struct options *options);
 int cmd_graph(const struct command *command, const struct options *options);
 int cmd_plugins(const struct command *command, const struct options *options);
+int cmd_approve(const struct command *command, const struct options *options);
 int cmd_certify(const struct command *command, const struct options *options);
 int cmd_word(const struct command *command, const struct options *options);
 
@@ -74,6 +78,12 @@ int cli_request(const struct options *options, const char *runbook, bool need_mo
 /* Reads and checks the plan that the first argument names and says what is wrong with
  * it, or, in text, what to beware of.  0, or an exit status. */
 int cli_load_plan(struct cli *cli, const struct bind_request *req, struct loaded *l);
+
+/* The word that the command is, for cli_say; NULL without memory. */
+json_t *cli_word(const struct command *command, const struct options *options);
+/* Says word (the reference is taken) to the run of the first argument and prints what
+ * became of it.  An exit status. */
+int cli_say(const struct options *options, json_t *word);
 
 /* Prints "resite: text" on stderr (as {"error"} on stdout with --json) and returns the
  * exit status that goes with the code. */

@@ -48,7 +48,7 @@ report(const struct options *o, const struct loaded *l)
 		return;
 	}
 	if (o->verbose < 0)
-		status_write_asks(&out, l->state, l->run);
+		status_write_asks(&out, l->state, l->run, about.now_ms);
 	else
 		status_write(&out, l->state, &about);
 	cli_print(&out);

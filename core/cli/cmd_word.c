@@ -1,18 +1,22 @@
-/* approve, retry, skip, by-hand, pause, stop, continue, abandon: an operator's word to a
+/* retry, skip, by-hand, pause, stop, continue, abandon: an operator's word to a
  * run. */
 #include "core/base/base.h"
 #include "core/cli/cli.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static json_t *
-make_word(const struct command *command, const struct options *o)
+json_t *
+cli_word(const struct command *command, const struct options *o)
 {
 	json_t *kind = json_sprintf("operator.%s", command->name);
 	json_t *word = json_pack("{s:o, s:s*, s:s}", "kind", kind, "step", o->args[1], "reason",
 				 o->reason ? o->reason : "");
 
+	/* A hint for those who read the journal; the actor is who the kernel knows. */
+	if (word && getenv("SUDO_USER"))
+		json_object_set_new(word, "sudo", json_string_lossy(getenv("SUDO_USER")));
 	if (word && o->now)
 		json_object_set_new(word, "now", json_true());
 	return word;
@@ -28,19 +32,32 @@ show(const struct options *o, const char *run, const struct run_answer *answer)
 		puts(answer->a.text);
 }
 
-int
-cmd_word(const struct command *command, const struct options *o)
+/* Whom to speak to.  One who may only reach the run's socket cannot read the journal: then
+ * the run's whole name is wanted. */
+static int
+find(struct cli *cli, char **ret, struct error *err)
 {
-	json_t *word = make_word(command, o);
+	const char *said = cli->options->args[0];
+	int rc = store_open_sqlite(cli->settings.state_dir, false, &cli->store, err);
+
+	if (rc == 0)
+		return find_run(cli->store, said, ret, err);
+	if (!control_reachable(cli->settings.state_dir, said))
+		return rc;
+	*ret = strdup(said);
+	return *ret ? 0 : error_set(err, E_NOMEM, "out of memory");
+}
+
+int
+cli_say(const struct options *o, json_t *word)
+{
 	struct run_answer answer = {.live = false};
 	struct error err = {E_NOMEM, "out of memory"};
 	char *run = NULL;
 	struct cli cli;
 	int rc = cli_open(&cli, o);
 
-	if (rc == 0)
-		rc = cli_store(&cli, false);
-	if (rc == 0 && (!word || find_run(cli.store, o->args[0], &run, &err) < 0 ||
+	if (rc == 0 && (!word || find(&cli, &run, &err) < 0 ||
 			run_say(&cli.settings, cli.store, run, word, &answer, &err) < 0))
 		rc = cli_fail(o, &err);
 	if (rc == 0)
@@ -49,4 +66,10 @@ cmd_word(const struct command *command, const struct options *o)
 	free(run);
 	cli_close(&cli);
 	return rc;
+}
+
+int
+cmd_word(const struct command *command, const struct options *o)
+{
+	return cli_say(o, cli_word(command, o));
 }

@@ -19,7 +19,7 @@ static const struct command commands[] = {
 	{"plugins", "list | show NAME", "list the plugins, or describe one", 1, 2, cmd_plugins},
 	{"certify", "[DIR]", "kill a small run at every turn, on this disk: does it survive?", 0, 1,
 	 cmd_certify},
-	{"approve", "RUN STEP", "let a waiting step pass", 2, 2, cmd_word},
+	{"approve", "RUN STEP", "let a waiting step pass", 2, 2, cmd_approve},
 	{"retry", "RUN STEP", "try a failed step again", 2, 2, cmd_word},
 	{"skip", "RUN STEP", "go on without a step", 2, 2, cmd_word},
 	{"by-hand", "RUN STEP", "say that a step was done by hand", 2, 2, cmd_word},
@@ -39,6 +39,9 @@ static const char options_help[] =
 	"  --against FILE         preview: show what has moved since that file was made\n"
 	"  --as-previewed FILE    run: refuse a step whose world has moved since\n"
 	"  --expect-head HEAD     verify: the journal must have the event of which this is the head\n"
+	"  --print                approve: print the text to sign with ssh-keygen\n"
+	"  --file F --signature F.sig  approve: by a signed text\n"
+	"  --group GROUP          run, resume: who may speak to the run, too ($RESITE_GROUP)\n"
 	"  --now                  stop: cancel the steps that run, too\n"
 	"  --beside-unfinished RUN  run: though that one has not ended (wants a reason)\n"
 	"  --wait                 run, resume: when paused, wait for a person's word\n"

@@ -9,7 +9,8 @@
 
 enum { OPT_STATE = 256, OPT_PLUGINS, OPT_FROM, OPT_TO, OPT_MODE, OPT_ONLY, OPT_REASON, OPT_JOBS,
        OPT_EXPECT_HEAD, OPT_AS_PREVIEWED, OPT_AGAINST, OPT_JSON, OPT_WAIT, OPT_ALL, OPT_NOW,
-       OPT_BESIDE, OPT_SEED, OPT_CASES, OPT_CASE, OPT_BROKEN };
+       OPT_BESIDE, OPT_SEED, OPT_CASES, OPT_CASE, OPT_BROKEN,
+       OPT_PRINT, OPT_FILE, OPT_SIGNATURE, OPT_GROUP };
 
 static const struct option long_options[] = {
 	{"state", required_argument, NULL, OPT_STATE},
@@ -27,6 +28,10 @@ static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"wait", no_argument, NULL, OPT_WAIT},
 	{"all", no_argument, NULL, OPT_ALL},
+	{"print", no_argument, NULL, OPT_PRINT},
+	{"file", required_argument, NULL, OPT_FILE},
+	{"signature", required_argument, NULL, OPT_SIGNATURE},
+	{"group", required_argument, NULL, OPT_GROUP},
 	{"now", no_argument, NULL, OPT_NOW},
 	{"beside-unfinished", required_argument, NULL, OPT_BESIDE},
 	{"seed", required_argument, NULL, OPT_SEED},
@@ -143,6 +148,10 @@ set_option(struct options *o, int opt, const char *value)
 	case OPT_JSON: o->json = true; break;
 	case OPT_WAIT: o->wait = true; break;
 	case OPT_ALL: o->all = true; break;
+	case OPT_PRINT: o->print = true; break;
+	case OPT_FILE: o->file = value; break;
+	case OPT_SIGNATURE: o->signature = value; break;
+	case OPT_GROUP: o->group = value; break;
 	case OPT_NOW: o->now = true; break;
 	case OPT_BESIDE: return add_beside(o, value);
 	case OPT_SEED: return set_number(&o->seed, "--seed", value);

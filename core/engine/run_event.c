@@ -1,4 +1,5 @@
 #include "core/base/base.h"
+#include "core/base/clock.h"
 #include "core/engine/run_event.h"
 
 #include <string.h>
@@ -71,9 +72,12 @@ read_gate(const json_t *j, struct run_event *e)
 static void
 read_word(const json_t *j, struct run_event *e)
 {
+	const char *made = json_str_or(j, "made", NULL);
+
 	e->actor = json_str_or(j, "actor", "?");
 	e->reason = json_str_or(j, "reason", NULL);
 	e->now = json_bool_or(j, "now", false);
+	e->made_ms = made ? clock_parse_utc(made) : 0;
 }
 
 enum of { OF_RUN, OF_STEP, OF_ATTEMPT };

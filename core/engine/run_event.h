@@ -54,6 +54,7 @@ struct run_event {
 	const char *data;        /* checkpoint */
 	const char *actor;       /* of a person's word */
 	const char *reason;      /* of a person's word, or NULL */
+	int64_t made_ms;         /* approve: when what was signed was written; 0: it is no file */
 	bool now;                /* stop: what runs is cancelled, too */
 	json_t *value;           /* output; probed: losses, or NULL; run.started: previewed, or NULL */
 };

@@ -1,4 +1,5 @@
 #include "core/base/base.h"
+#include "core/engine/approval.h"
 #include "core/engine/run_state.h"
 
 #include <stdlib.h>
@@ -10,23 +11,19 @@
 static uint16_t
 needs_of(const struct step *step)
 {
-	json_t *params = json_parse(step->params, strlen(step->params), NULL);
-	int64_t n = json_int_or(params, "needs", 1);
+	struct approval_rule rule;
+	uint16_t needs;
 
-	json_decref(params);
-	return n > 0 && n < UINT16_MAX ? (uint16_t)n : 1;
-}
-
-static bool
-is_gate(const struct step *step)
-{
-	return step->builtin && !strcmp(step->action->name, "approve");
+	approval_rule_init(&rule, step);
+	needs = (uint16_t)rule.needs;
+	approval_rule_release(&rule);
+	return needs;
 }
 
 static bool
 is_instant(const struct graph *g, const struct step *step)
 {
-	return (step->builtin && !is_gate(step)) ||
+	return (step->builtin && !approval_is_gate(step)) ||
 	       (g->mode == RESITE_REHEARSAL && step->rehearse == REHEARSE_SKIP);
 }
 
@@ -46,7 +43,7 @@ sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
 		[ON_FAILURE_CONTINUE] = POLICY_CONTINUE,
 	};
 	return (struct sched_step){
-		.flags = (is_instant(g, step) ? SCHED_INSTANT : is_gate(step) ? SCHED_GATE : 0) |
+		.flags = (is_instant(g, step) ? SCHED_INSTANT : approval_is_gate(step) ? SCHED_GATE : 0) |
 			 (can_probe(step) ? SCHED_CAN_PROBE : 0),
 		.attempts = (uint32_t)step->retry.attempts,
 		.backoff_ms = step->retry.backoff_ms,
@@ -57,7 +54,7 @@ sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
 		.n_after = step->n_after,
 		.limits = step->limits,
 		.n_limits = step->n_limits,
-		.needs = is_gate(step) ? needs_of(step) : 0,
+		.needs = approval_is_gate(step) ? needs_of(step) : 0,
 		.policy = policies[step->on_failure],
 	};
 }
@@ -371,25 +368,41 @@ apply_step_passed(const struct applying *a)
 	return 0;
 }
 
-static bool
-has_approved(const struct step_facts *f, const char *actor)
+/* Approvals that are too old by now do not count any more. */
+static void
+drop_expired(const struct applying *a)
 {
-	for (size_t i = 0; i < json_array_size(f->approved); i++)
-		if (!strcmp(json_string_value(json_array_get(f->approved, i)), actor))
-			return true;
-	return false;
+	struct approval_rule rule;
+	size_t i = json_array_size(a->facts->approved);
+
+	approval_rule_init(&rule, &a->state->graph->steps[a->step]);
+	while (i-- > 0) {
+		const json_t *one = json_array_get(a->facts->approved, i);
+
+		if (approval_counts(&rule, json_int_or(one, "at_ms", 0), a->time_ms))
+			continue;
+		json_array_remove(a->facts->approved, i);
+		sched_unapprove(a->state->sched, a->step);
+	}
+	approval_rule_release(&rule);
 }
 
 /* Whoever agrees counts once. */
 static int
 note_approval(const struct applying *a)
 {
-	if (has_approved(a->facts, a->event->actor))
-		return misfit(a, "the same person has approved twice");
+	const struct run_event *e = a->event;
+
+	drop_expired(a);
+	for (size_t i = 0; i < json_array_size(a->facts->approved); i++)
+		if (approval_same_person(json_str_or(json_array_get(a->facts->approved, i), "actor", "?"),
+					 e->actor))
+			return misfit(a, "the same person has approved twice");
 	if (!a->facts->approved)
 		a->facts->approved = json_array();
-	if (!a->facts->approved ||
-	    json_array_append_new(a->facts->approved, json_string(a->event->actor)) < 0)
+	if (json_array_append_new(a->facts->approved,
+				  json_pack("{s:s, s:I}", "actor", e->actor, "at_ms",
+					    (json_int_t)(e->made_ms > 0 ? e->made_ms : a->time_ms))) < 0)
 		return error_set(a->err, E_NOMEM, "out of memory");
 	return 0;
 }

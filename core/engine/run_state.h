@@ -26,7 +26,8 @@
  *	                  maxrss_kb, cpu_us, phase_ms: {probe: 12, …}}; phases under 1 ms are left out
  *	gate.opened      {step, text}
  *	step.passed      {step}
- *	operator.approve, .retry, .skip, .by-hand  {actor, step, reason}
+ *	operator.approve, .retry, .skip, .by-hand  {actor, step, reason}; an approval that was
+ *	                                           signed has document, signature, made
  *	operator.pause, .stop, .continue           {actor, reason}; a stop has now: true when
  *	                                           running attempts are cancelled, too
  *	operator.abandon {actor, reason}: run.ended follows
@@ -64,7 +65,8 @@ struct step_facts {
 	json_t *outputs;         /* name -> string, or NULL */
 	char *checkpoint, *checkpoint_data; /* the last one, or NULL */
 	json_t *losses;          /* array of sentences, or NULL */
-	json_t *approved;        /* array of who has approved, or NULL */
+	json_t *approved;        /* array of {actor, at_ms}: who has approved, or NULL; those
+				  * that expired go when the next one comes */
 	struct said said;
 	const json_t *previewed; /* what the preview found, to which the step is bound until it
 				  * may apply or a person says retry; or NULL; in state */

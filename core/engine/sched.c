@@ -348,6 +348,13 @@ sched_approve(struct sched *s, uint32_t step)
 	return true;
 }
 
+void
+sched_unapprove(struct sched *s, uint32_t step)
+{
+	if (s->node[step].state == STEP_GATE)
+		s->node[step].needs++;
+}
+
 bool
 sched_retry(struct sched *s, uint32_t step)
 {

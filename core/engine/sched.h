@@ -136,6 +136,8 @@ void sched_lost(struct sched *sched);
 
 /* An operator's word.  False when it does not apply in the step's state. */
 bool sched_approve(struct sched *sched, uint32_t step);
+/* An approval that was taken does not count any more: the step is still in its GATE. */
+void sched_unapprove(struct sched *sched, uint32_t step);
 bool sched_retry(struct sched *sched, uint32_t step);
 bool sched_skip(struct sched *sched, uint32_t step);
 bool sched_by_hand(struct sched *sched, uint32_t step);

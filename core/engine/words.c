@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/engine/approval.h"
 #include "core/engine/words.h"
 
 #include <stdarg.h>
@@ -155,15 +156,6 @@ hint(enum step_state state, char text[ERROR_MAX])
 		put(text, ", and that is final");
 }
 
-static bool
-has_approved(const struct step_facts *f, const char *actor)
-{
-	for (size_t i = 0; i < json_array_size(f->approved); i++)
-		if (!strcmp(json_string_value(json_array_get(f->approved, i)), actor))
-			return true;
-	return false;
-}
-
 static int
 judge_step_word(const struct run_state *state, const struct word *w, const struct run_event *word,
 		int64_t now_ms, char said[ERROR_MAX], struct error *err)
@@ -183,11 +175,7 @@ judge_step_word(const struct run_state *state, const struct word *w, const struc
 		return error_set(err, E_REFUSED, "%s does not apply: step %s is %s%s", verb, name,
 				 step_state_name(now), text);
 	}
-	if (w->kind == EVENT_APPROVE && has_approved(f, word->actor))
-		return error_set(err, E_REFUSED, "%s has approved step %s already: %" PRIu32
-				 " more must, each another person", word->actor, name,
-				 sched_approvals(state->sched, word->step));
-	return 0;
+	return w->kind == EVENT_APPROVE ? approval_judge(state, word, now_ms, err) : 0;
 }
 
 /* --- judging --------------------------------------------------------------- */

@@ -340,6 +340,8 @@ bind_step(struct binder *b, uint32_t i, struct step *ret)
 		return;
 	plugin = find_plugin(b, s);
 	bind_params(b, s, action, &deferred);
+	if (plugin->schema->builtin && !strcmp(action->name, "approve"))
+		bind_approve(b, s);
 	if (b->nomem || !s->name)
 		return;
 	ret->name = arena_strdup(b->own, s->name);

@@ -69,6 +69,9 @@ bool bind_order(struct binder *b);
 void bind_params(struct binder *b, const struct plan_step *step,
 		 const struct schema_action *action, bool *ret_deferred);
 
+/* bind_approve.c: what the types alone do not say of a core.approve, from b->json. */
+void bind_approve(struct binder *b, const struct plan_step *step);
+
 /* bind_params.c: every used output comes from a step that is before. */
 void bind_check_refs(struct binder *b);
 

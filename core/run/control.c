@@ -59,7 +59,8 @@ control_check(const json_t *word, struct error *err)
 
 	if (!word_find(kind))
 		return error_set(err, E_INVALID, "'%s' is no word for a run", kind);
-	if (!*json_str_or(word, "reason", ""))
+	/* What was signed has its reason in it. */
+	if (!*json_str_or(word, "reason", "") && !*json_str_or(word, "document", ""))
 		return error_set(err, E_INVALID, "a reason is wanted: it stands in the journal for "
 				 "those who read it tomorrow (--reason TEXT)");
 	return 0;
@@ -104,7 +105,8 @@ peer_actor(int fd)
 static json_t *
 event_of(const json_t *word, const char *actor)
 {
-	static const char *const members[] = {"step", "reason", "now"};
+	static const char *const members[] = {"step", "reason", "now", "document", "signature",
+						"sudo"};
 	json_t *event = json_pack("{s:s, s:s}", "kind", json_str_or(word, "kind", ""), "actor",
 				  actor ? actor : "?");
 
@@ -197,6 +199,19 @@ accept_peer(uv_poll_t *handle, int status, int events)
 	uv_poll_start(&p->poll, UV_READABLE, peer_readable);
 }
 
+/* Whom settings_share lets in may speak: the owner of the folder, and its group. */
+static int
+set_mode(const char *state_dir, const char *path)
+{
+	struct stat dir;
+
+	if (stat(state_dir, &dir) < 0)
+		return -1;
+	if (!(dir.st_mode & S_IXGRP) || !(dir.st_mode & S_ISGID))
+		return chmod(path, 0600);
+	return chown(path, (uid_t)-1, dir.st_gid) < 0 ? -1 : chmod(path, 0660);
+}
+
 static int
 listen_at(const char *state_dir, const char *run, struct error *err)
 {
@@ -208,7 +223,7 @@ listen_at(const char *state_dir, const char *run, struct error *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(address.sun_path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    chmod(address.sun_path, 0600) < 0 || listen(fd, 16) < 0) {
+	    set_mode(state_dir, address.sun_path) < 0 || listen(fd, 16) < 0) {
 		rc = error_errno(err, errno, "control socket %s/%s.sock", state_dir, run);
 		if (fd >= 0)
 			close(fd);
@@ -285,6 +300,16 @@ connect_to(const char *state_dir, const char *run, struct error *err)
 	}
 	close(dir_fd);
 	return rc < 0 ? rc : fd;
+}
+
+bool
+control_reachable(const char *state_dir, const char *run)
+{
+	int fd = connect_to(state_dir, run, NULL);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 static int

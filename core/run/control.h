@@ -7,7 +7,8 @@
  * said: it had been said before, and nothing was done; usage: what was said can never
  * apply (no such step), whatever the run's state.
  * The actor is who the kernel says that the peer is (SO_PEERCRED), never what the
- * message says.  The socket is mode 0600 in a folder of mode 0700.
+ * message says; what it says in `sudo` is kept as a hint.  The socket is for its owner
+ * (mode 0600), or, where the folder lets its group in (settings.h), for that group.
  */
 #ifndef CORE_RUN_CONTROL_H
 #define CORE_RUN_CONTROL_H
@@ -41,6 +42,9 @@ void control_close(struct control *control);
  * err. */
 int control_say(const char *state_dir, const char *run, const json_t *word,
 		struct control_answer *ret, struct error *err);
+
+/* Whether an orchestrator listens there, and we may speak to it. */
+bool control_reachable(const char *state_dir, const char *run);
 
 /* Checks kind and reason of a word from outside. */
 int control_check(const json_t *word, struct error *err);

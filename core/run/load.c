@@ -1,6 +1,7 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
 #include "core/run/load.h"
+#include "core/run/signed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,10 @@ load_plan(struct loaded *l, const struct settings *settings, const char *path,
 	rc = plan_read(path, &l->text, d);
 	if (rc < 0)
 		return error_set(err, rc, "%s cannot be used", path);
-	return bind_text(l, req, d, err);
+	rc = bind_text(l, req, d, err);
+	if (rc == 0)
+		signers_check(l->graph, d);
+	return rc == 0 && d->errors ? error_set(err, E_INVALID, "the plan is not valid") : rc;
 }
 
 /* --- all directions ------------------------------------------------------ */
@@ -75,6 +79,8 @@ check_one(struct loaded *l, const struct plan *plan, struct bind_request req, st
 
 	default_sites(plan, &req);
 	rc = graph_bind(plan, &req, &source, d, &graph);
+	if (rc == 0)
+		signers_check(graph, d);
 	graph_free(graph);
 	return rc == E_NOMEM ? rc : 0;
 }

@@ -26,7 +26,7 @@ open_lock(const char *state_dir, const char *run, const char *ending, int flags,
 	int rc = 0;
 
 	strbuf_addf(&path, "%s/%s.%s", state_dir, run, ending);
-	*ret_fd = path.failed ? -1 : open(path.buf, O_RDWR | flags, 0600);
+	*ret_fd = path.failed ? -1 : open(path.buf, flags, 0640);
 	if (*ret_fd < 0)
 		rc = path.failed ? error_set(err, E_NOMEM, "out of memory") :
 				   error_errno(err, errno, "cannot open %s", path.buf);
@@ -57,7 +57,7 @@ write_pid(int fd, struct error *err)
 static int
 take_owner(struct run_lock *lock, const char *state_dir, const char *run, struct error *err)
 {
-	int rc = open_lock(state_dir, run, "owner", O_CREAT | O_CLOEXEC, &lock->owner_fd, err);
+	int rc = open_lock(state_dir, run, "owner", O_RDWR | O_CREAT | O_CLOEXEC, &lock->owner_fd, err);
 
 	if (rc < 0)
 		return rc;
@@ -154,7 +154,7 @@ take_workers(struct run_lock *lock, const char *state_dir, const char *run, int6
 	     struct error *err)
 {
 	int64_t end_ms = clock_mono_ms() + wait_ms, kill_ms = end_ms - wait_ms * 2 / 3;
-	int rc = open_lock(state_dir, run, "workers", O_CREAT, &lock->workers_fd, err);
+	int rc = open_lock(state_dir, run, "workers", O_RDWR | O_CREAT, &lock->workers_fd, err);
 	struct stat st = {0};
 
 	if (rc < 0)

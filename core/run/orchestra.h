@@ -40,7 +40,9 @@ struct run {
 	const struct settings *settings;
 	const struct run_options *options;
 	const struct run_observer *observer;
+	struct store *store;          /* borrowed */
 	struct journal *journal;
+	json_t *signers;              /* for run.started; NULL in a resume */
 	struct redact secrets;        /* values read so far */
 	struct plugins *plugins;
 	struct control *control;
@@ -68,6 +70,11 @@ void run_record(struct run *run, json_t *event);
 /* The same; the journal gets a member more, given as JSON text (journal_add_text). */
 void run_record_text(struct run *run, json_t *event, const char *key, const char *value,
 		     size_t len);
+/* Applies and queues event (borrowed).  Failure leaves all as it was when the event does
+ * not fit. */
+int run_try_record(struct run *run, json_t *event, struct error *err);
+/* Makes what was queued durable, then does what waited for it. */
+void run_commit(struct run *run);
 void run_effect(struct run *run, struct effect effect);
 void run_halt(struct run *run, const struct error *why);
 void run_log(struct run *run, uint32_t step, int level, const char *fmt, ...) PRINTF_LIKE(4, 5);

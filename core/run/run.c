@@ -2,9 +2,10 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/vec.h"
-#include "core/engine/words.h"
+#include "core/run/hear.h"
 #include "core/run/orchestra.h"
 #include "core/run/plan_lock.h"
+#include "core/run/signed.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -73,8 +74,8 @@ record_text(struct run *run, json_t *event, const char *key, const char *value, 
 	return rc;
 }
 
-static int
-record(struct run *run, json_t *event, struct error *err)
+int
+run_try_record(struct run *run, json_t *event, struct error *err)
 {
 	return record_text(run, event, NULL, NULL, 0, err);
 }
@@ -109,13 +110,22 @@ run_effect(struct run *run, struct effect effect)
 static void
 open_gate(struct run *run, uint32_t step)
 {
-	const struct step *s = &run->l->graph->steps[step];
-	json_t *params = json_parse(s->params, strlen(s->params), NULL);
-	json_t *event = event_new("gate.opened", s->name);
+	struct loaded *l = run->l;
+	json_t *event = event_new("gate.opened", l->graph->steps[step].name);
+	struct strbuf text = STRBUF_INIT;
+	struct error err = {0};
+	json_t *params = NULL;
+	const char *question = err.text;
 
+	/* An output that is missing is told in place of the question: a person will see. */
+	if (graph_step_params(l->graph, step, run_state_output, l->state, &text, &err) == 0) {
+		params = json_parse(text.buf, text.len, NULL);
+		question = json_str_or(params, "question", "");
+	}
 	if (event)
-		json_object_set_new(event, "text", json_string(json_str_or(params, "question", "")));
+		json_object_set_new(event, "text", json_string_lossy(question));
 	json_decref(params);
+	strbuf_release(&text);
 	run_record(run, event);
 }
 
@@ -152,8 +162,8 @@ show_events(struct run *run)
 }
 
 /* Makes what was queued durable, then does what waited for it. */
-static void
-commit(struct run *run)
+void
+run_commit(struct run *run)
 {
 	struct error err = {0};
 	struct effect *effects;
@@ -180,7 +190,7 @@ static void
 finish(struct run *run, int exit_status, json_t *event)
 {
 	run_record(run, event);
-	commit(run);
+	run_commit(run);
 	if (!run->halted)
 		run->exit_status = exit_status;
 	run->over = true;
@@ -215,7 +225,7 @@ stay(struct run *run, const char *why)
 		return;
 	run->paused_said = true;
 	run_record(run, pause_event("run.paused", why));
-	commit(run);
+	run_commit(run);
 }
 
 /* Nothing runs and nothing is ready: a person is wanted. */
@@ -294,7 +304,7 @@ turn(struct run *run)
 {
 	do {
 		take_commands(run);
-		commit(run);
+		run_commit(run);
 		/* A start that failed at once has queued its end. */
 	} while (!run->halted && (journal_pending(run->journal) || run->n_effects));
 	look_for_end(run);
@@ -308,74 +318,6 @@ static void
 on_turn(uv_prepare_t *prepare)
 {
 	turn(prepare->data);
-}
-
-/* --- words from outside -------------------------------------------------- */
-
-/* An allowed word becomes durable, then it has its effect. */
-static int
-obey(struct run *run, json_t *event, struct error *err)
-{
-	int rc = record(run, event, err);
-
-	if (rc < 0) {
-		run_halt(run, err);
-		return rc;
-	}
-	run->paused_said = false; /* should it pause again, that is told again */
-	commit(run);
-	/* After the commit: no attempt is left that is still to be started. */
-	if (run->l->state->hold == HOLD_STOP_NOW)
-		attempts_cancel_all(run, "a person stopped the run");
-	return run->halted ? error_set(err, run->why.code, "%s", run->why.text) : 0;
-}
-
-static int
-on_word(void *ctx, json_t *event, struct control_answer *answer, struct error *err)
-{
-	struct run *run = ctx;
-	int rc;
-
-	if (run->halted || run->over)
-		return error_set(err, E_REFUSED, "the run is ending: say it again when it has");
-	if (word_find(json_str_or(event, "kind", ""))->flags & WORD_AT_REST)
-		return error_set(err, E_REFUSED, "process %ld works on the run: resite stop %s first",
-				 (long)getpid(), run->l->run);
-	rc = word_judge_json(run->l->state, event, run_now_ms(run), answer->text, err);
-	answer->said = *answer->text;
-	if (rc < 0 || answer->said)
-		return rc;
-	rc = obey(run, event, err);
-	if (rc == 0)
-		word_answer(run->l->state, event, answer->text);
-	return rc;
-}
-
-/* The first interrupt is a stop, the second one a stop --now. */
-static void
-on_signal(uv_signal_t *handle, int signum)
-{
-	struct run *run = handle->data;
-	bool again = ++run->interrupts > 1;
-	json_t *event = event_new("operator.stop", NULL);
-	char *actor = run_actor();
-	struct error err = {0};
-
-	run_log(run, SCHED_NONE, LOG_WARN, again ? "%s again: the running steps are cancelled" :
-		"%s: running steps end, no new ones start (once more: cancel them)",
-		strsignal(signum));
-	if (event) {
-		json_object_set_new(event, "actor", json_string(actor ? actor : "?"));
-		json_object_set_new(event, "reason", json_string(strsignal(signum)));
-	}
-	if (event && again)
-		json_object_set_new(event, "now", json_true());
-	if (!run->halted && event && run->l->state->hold < (again ? HOLD_STOP_NOW : HOLD_STOP))
-		obey(run, event, &err);
-	else if (again)
-		attempts_cancel_all(run, "interrupted");
-	json_decref(event);
-	free(actor);
 }
 
 /* --- a run's life -------------------------------------------------------- */
@@ -395,8 +337,8 @@ init_handles(struct run *run)
 	uv_signal_init(&run->loop, &run->on_term);
 	run->turn.data = run->on_int.data = run->on_term.data = run;
 	uv_prepare_start(&run->turn, on_turn);
-	uv_signal_start(&run->on_int, on_signal, SIGINT);
-	uv_signal_start(&run->on_term, on_signal, SIGTERM);
+	uv_signal_start(&run->on_int, hear_signal, SIGINT);
+	uv_signal_start(&run->on_term, hear_signal, SIGTERM);
 }
 
 static int
@@ -408,6 +350,7 @@ init(struct run *run, const struct journal_end *end, struct store *store, struct
 	if (run->wall0_ms < l->state->last_ms)
 		run->wall0_ms = l->state->last_ms;
 	run->mono0_ms = clock_mono_ms();
+	run->store = store;
 	run->live = calloc(l->graph->n_steps ? l->graph->n_steps : 1, sizeof(struct live *));
 	run->journal = journal_new(store, l->run, end ? end->last_seq : 0,
 				   end ? end->last_hash : NULL, &run->secrets);
@@ -447,6 +390,7 @@ release(struct run *run)
 	free(run->live);
 	journal_free(run->journal);
 	redact_release(&run->secrets);
+	json_decref(run->signers);
 	plan_lock_release(run->plan_fd);
 	run_lock_release(&run->lock);
 }
@@ -456,7 +400,7 @@ open_control(struct run *run)
 {
 	struct error err = {0};
 
-	run->control = control_open(&run->loop, run->settings->state_dir, run->l->run, on_word, run,
+	run->control = control_open(&run->loop, run->settings->state_dir, run->l->run, hear_word, run,
 				    &err);
 	if (!run->control)
 		run_log(run, SCHED_NONE, LOG_WARN, "no words from other terminals: %s", err.text);
@@ -465,7 +409,7 @@ open_control(struct run *run)
 static int
 go(struct run *run, json_t *first, int *ret_exit, struct error *err)
 {
-	int rc = first ? record(run, first, err) : error_set(err, E_NOMEM, "out of memory");
+	int rc = first ? run_try_record(run, first, err) : error_set(err, E_NOMEM, "out of memory");
 
 	if (rc == 0)
 		rc = journal_flush(run->journal, err);
@@ -473,6 +417,8 @@ go(struct run *run, json_t *first, int *ret_exit, struct error *err)
 		uv_prepare_stop(&run->turn);
 		return rc;
 	}
+	if (!run->l->first)
+		run->l->first = json_incref(first);
 	show_events(run);
 	plugins_warm_up(run->plugins);
 	open_control(run);
@@ -488,14 +434,12 @@ static void
 add_origin(json_t *event)
 {
 	char host[256] = "";
-	char *actor = run_actor();
 
 	gethostname(host, sizeof(host) - 1);
-	json_object_set_new(event, "actor", json_string(actor ? actor : "?"));
+	run_sign(event);
 	json_object_set_new(event, "host", json_string_lossy(host));
 	json_object_set_new(event, "pid", json_integer(getpid()));
 	json_object_set_new(event, "version", json_string(PACKAGE_VERSION));
-	free(actor);
 }
 
 static json_t *
@@ -536,6 +480,8 @@ started_event(const struct run *run)
 	if (run->options->previewed)
 		json_object_set(event, "previewed", (json_t *)(uintptr_t)run->options->previewed);
 	json_object_set_new(event, "text", plan_text_to_json(&l->text));
+	if (json_object_size(run->signers))
+		json_object_set(event, "signers", run->signers);
 	return event;
 }
 
@@ -575,19 +521,27 @@ run_start(struct loaded *l, const struct settings *settings, struct store *store
 	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer,
 			  .plan_fd = -1};
 	struct run_config config = {.jobs = settings->jobs};
-	int rc = run_lock_take(&run.lock, settings->state_dir, l->run, 0, err);
+	int rc = settings_share(settings, err);
 
 	if (rc == 0)
-		rc = plan_lock_take(settings->state_dir, l->graph->plan, l->run, clock_wall_ms(),
-				    &run.plan_fd, err);
+		rc = run_lock_take(&run.lock, settings->state_dir, l->run, 0, err);
+	if (rc < 0)
+		return rc;
+	rc = plan_lock_take(settings->state_dir, l->graph->plan, l->run, clock_wall_ms(),
+			    &run.plan_fd, err);
 	if (rc == 0)
 		rc = plan_lock_unfinished(settings->state_dir, store, l->graph, options, err);
+	if (rc == 0) {
+		run.signers = signers_read(l->graph, err);
+		rc = run.signers ? 0 : E_INVALID;
+	}
 	if (rc == 0) {
 		l->state = run_state_new(l->graph, &config);
 		rc = l->state ? 0 : error_set(err, E_NOMEM, "out of memory");
 	}
 	if (rc == 0)
 		return orchestrate(&run, store, false, ret_exit, err);
+	json_decref(run.signers);
 	plan_lock_release(run.plan_fd);
 	run_lock_release(&run.lock);
 	return rc;
@@ -605,7 +559,9 @@ run_resume(struct loaded *l, const struct settings *settings, struct store *stor
 	if (l->state->ended)
 		return error_set(err, E_REFUSED, "run %s has ended (%s): there is nothing to resume",
 				 l->run, l->state->outcome);
-	rc = run_lock_take(&run.lock, settings->state_dir, l->run, WORKERS_WAIT_MS, err);
+	rc = settings_share(settings, err);
+	if (rc == 0)
+		rc = run_lock_take(&run.lock, settings->state_dir, l->run, WORKERS_WAIT_MS, err);
 	if (rc < 0)
 		return rc;
 	rc = plan_lock_take(settings->state_dir, l->graph->plan, l->run, l->state->started_ms,
@@ -642,14 +598,23 @@ char *
 run_actor(void)
 {
 	const struct passwd *pw = getpwuid(getuid());
-	const char *sudo = getenv("SUDO_USER");
 	struct strbuf name = STRBUF_INIT;
 
 	if (pw)
 		strbuf_addstr(&name, pw->pw_name);
 	else
 		strbuf_addf(&name, "uid %ld", (long)getuid());
-	if (sudo && *sudo)
-		strbuf_addf(&name, " (sudo %s)", sudo);
 	return strbuf_detach(&name);
+}
+
+void
+run_sign(json_t *event)
+{
+	const char *sudo = getenv("SUDO_USER");
+	char *actor = run_actor();
+
+	json_object_set_new(event, "actor", json_string(actor ? actor : "?"));
+	if (sudo && *sudo)
+		json_object_set_new(event, "sudo", json_string_lossy(sudo));
+	free(actor);
 }

@@ -80,4 +80,7 @@ char *run_new_id(const char *state_dir, const char *runbook, int64_t wall_ms);
  * memory. */
 char *run_actor(void);
 
+/* Sets the event's actor, and, as a hint that anybody could set, `sudo`. */
+void run_sign(json_t *event);
+
 #endif

@@ -2,8 +2,10 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
 #include "core/engine/words.h"
+#include "core/run/hear.h"
 #include "core/run/lock.h"
 #include "core/run/run.h"
+#include "core/run/signed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +31,13 @@ judge(const struct saying *s, const struct loaded *l)
 {
 	const struct word *w = word_find(json_str_or(s->word, "kind", ""));
 	const char *verb = word_verb(w->kind);
-	int rc = word_judge_json(l->state, s->word, clock_wall_ms(), s->ret->a.text, s->err);
+	int64_t now_ms = clock_wall_ms();
+	int rc = json_object_get(s->word, "document") ?
+			 signed_check(l->state, s->store, s->run, l->first, now_ms, s->word, s->err) : 0;
 
-	s->ret->a.said = *s->ret->a.text;
+	if (rc == 0)
+		rc = word_judge_json(l->state, s->word, now_ms, s->ret->a.text, s->err);
+	s->ret->a.said = rc == 0 && *s->ret->a.text;
 	if (rc == E_REFUSED && sched_count(l->state->sched, STEP_RUNNING))
 		return error_set(s->err, rc, "run %s was interrupted while steps ran, and nobody works on "
 				 "it: how they ended is not known yet; resite resume %s finds out",
@@ -44,26 +50,45 @@ judge(const struct saying *s, const struct loaded *l)
 	return rc;
 }
 
+/* Takes the reference to after, which may be NULL. */
 static int
-write_events(const struct saying *s, const struct loaded *l)
+write_events(const struct saying *s, const struct loaded *l, json_t *event, json_t *after,
+	     struct error *err)
 {
 	struct journal *journal = journal_new(s->store, s->run, l->end.last_seq, l->end.last_hash,
 					      NULL);
 	int64_t now_ms = clock_wall_ms();
-	int rc = journal ? journal_add(journal, now_ms, s->word, s->err) :
-			   error_set(s->err, E_NOMEM, "out of memory");
+	int rc = journal && event ? journal_add(journal, now_ms, event, err) :
+				    error_set(err, E_NOMEM, "out of memory");
 
-	if (rc == 0 && word_find(json_str_or(s->word, "kind", ""))->flags & WORD_AT_REST) {
-		json_t *ended = json_pack("{s:s, s:s}", "kind", "run.ended", "outcome", "abandoned");
-
-		rc = ended ? journal_add(journal, now_ms, ended, s->err) :
-			     error_set(s->err, E_NOMEM, "out of memory");
-		json_decref(ended);
-	}
+	if (rc == 0 && after)
+		rc = journal_add(journal, now_ms, after, err);
 	if (rc == 0)
-		rc = journal_flush(journal, s->err);
+		rc = journal_flush(journal, err);
 	journal_free(journal);
+	json_decref(after);
 	return rc;
+}
+
+static int
+write_said(const struct saying *s, const struct loaded *l)
+{
+	bool ends = word_find(json_str_or(s->word, "kind", ""))->flags & WORD_AT_REST;
+
+	return write_events(s, l, s->word, ends ? json_pack("{s:s, s:s}", "kind", "run.ended",
+							    "outcome", "abandoned") : NULL, s->err);
+}
+
+/* Who tried to approve is in the journal, too.  That this fails is told instead. */
+static int
+write_refused(const struct saying *s, const struct loaded *l)
+{
+	json_t *event = hear_refused(s->word, s->err);
+	struct error err = {0};
+	int rc = write_events(s, l, event, NULL, &err);
+
+	json_decref(event);
+	return rc < 0 ? error_set(s->err, rc, "%s", err.text) : E_REFUSED;
 }
 
 static void
@@ -84,19 +109,20 @@ static int
 write_word(const struct saying *s)
 {
 	struct loaded l = LOADED_INIT;
-	char *actor = run_actor();
 	int rc = load_run(&l, s->settings, s->store, s->run, false, s->err);
 
-	json_object_set_new(s->word, "actor", json_string(actor ? actor : "?"));
+	run_sign(s->word);
 	if (rc == 0)
 		rc = judge(s, &l);
+	if (rc == E_REFUSED && !l.state->ended &&
+	    word_find(json_str_or(s->word, "kind", ""))->kind == EVENT_APPROVE)
+		rc = write_refused(s, &l);
 	if (rc == 0 && !s->ret->a.said) {
-		rc = write_events(s, &l);
+		rc = write_said(s, &l);
 		if (rc == 0)
 			answer(s);
 	}
 	loaded_release(&l);
-	free(actor);
 	return rc;
 }
 

@@ -4,9 +4,11 @@
 #include "core/run/settings.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The folder of the running program, without a slash at the end. */
@@ -129,13 +131,16 @@ find_plugins(struct dirs *dirs, const char *const *given, const char *program)
 
 int
 settings_init(struct settings *s, const char *state_dir, const char *const *plugin_dirs,
-	      uint32_t jobs, struct error *err)
+	      uint32_t jobs, const char *group, struct error *err)
 {
 	struct strbuf program = STRBUF_INIT;
 	struct dirs dirs = {0};
 	int rc;
 
 	*s = (struct settings){.jobs = jobs ? jobs : SETTINGS_JOBS_DEFAULT};
+	group = group ? group : getenv("RESITE_GROUP");
+	if (group && *group && !(s->group = strdup(group)))
+		return error_set(err, E_NOMEM, "out of memory");
 	rc = program_dir(&program, err);
 	if (rc == 0) {
 		s->state_dir = find_state(state_dir);
@@ -149,6 +154,40 @@ settings_init(struct settings *s, const char *state_dir, const char *const *plug
 	return rc;
 }
 
+static int
+share_file(const char *dir, const char *name, gid_t gid, mode_t mode, struct error *err)
+{
+	struct strbuf path = STRBUF_INIT;
+	int rc = 0;
+
+	strbuf_addf(&path, "%s%s", dir, name);
+	if (path.failed)
+		rc = error_set(err, E_NOMEM, "out of memory");
+	else if ((chown(path.buf, (uid_t)-1, gid) < 0 || chmod(path.buf, mode) < 0) && errno != ENOENT)
+		rc = error_errno(err, errno, "cannot give %s to the group", path.buf);
+	strbuf_release(&path);
+	return rc;
+}
+
+int
+settings_share(const struct settings *s, struct error *err)
+{
+	static const char *const files[] = {"/journal.db", "/journal.db-wal", "/journal.db-shm"};
+	const struct group *group = s->group ? getgrnam(s->group) : NULL;
+	int rc;
+
+	if (!s->group)
+		return 0;
+	if (!group)
+		return error_set(err, E_INVALID, "there is no group '%s' (--group, RESITE_GROUP)",
+				 s->group);
+	/* Set-group-ID: what is made there is the group's. */
+	rc = share_file(s->state_dir, "", group->gr_gid, 02750, err);
+	for (size_t i = 0; i < COUNT_OF(files) && rc == 0; i++)
+		rc = share_file(s->state_dir, files[i], group->gr_gid, 0640, err);
+	return rc;
+}
+
 void
 settings_release(struct settings *s)
 {
@@ -156,6 +195,7 @@ settings_release(struct settings *s)
 		free(*d);
 	free(s->plugin_dirs);
 	free(s->state_dir);
+	free(s->group);
 	free(s->worker_path);
 	*s = (struct settings){0};
 }

@@ -154,7 +154,7 @@ static bool
 describe(struct strbuf *out, const struct run_state *state, const json_t *event, int *ret_level)
 {
 	const char *kind = json_str_or(event, "kind", ""), *step = json_str_or(event, "step", "");
-	const char *text = json_str_or(event, "text", json_str_or(event, "why", ""));
+	const char *why = json_str_or(event, "why", ""), *text = json_str_or(event, "text", why);
 	char took[CLOCK_TEXT_MAX];
 
 	*ret_level = LOG_INFO;
@@ -181,7 +181,7 @@ describe(struct strbuf *out, const struct run_state *state, const json_t *event,
 		strbuf_addf(out, "%s: waits for an approval: %s", step, text);
 	else if (!strncmp(kind, "operator.", 9))
 		strbuf_addf(out, "%s %s by %s: %s", kind + 9, step,
-			    json_str_or(event, "actor", "?"), json_str_or(event, "reason", ""));
+			    json_str_or(event, "actor", "?"), json_str_or(event, "reason", why));
 	else if (!strncmp(kind, "run.", 4))
 		strbuf_addf(out, "run %s %s", kind + 4, text);
 	return out->len > 0;

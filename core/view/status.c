@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/engine/approval.h"
 #include "core/engine/words.h"
 #include "core/view/status.h"
 
@@ -125,8 +126,44 @@ write_counts(struct strbuf *out, const struct run_state *state)
 	strbuf_addf(out, " of %" PRIu32 " steps\n", state->graph->n_steps);
 }
 
+/* "  1 of 2 have approved: alice 2m05s ago": when more than one is wanted. */
+static void
+write_approvals(struct strbuf *out, const struct run_state *state, uint32_t step, int64_t now_ms)
+{
+	const json_t *approved = state->facts[step].approved;
+	struct approval_rule rule;
+	char ago[CLOCK_TEXT_MAX];
+	uint32_t n = 0;
+
+	approval_rule_init(&rule, &state->graph->steps[step]);
+	for (size_t i = 0; i < json_array_size(approved); i++)
+		n += approval_counts(&rule, json_int_or(json_array_get(approved, i), "at_ms", 0), now_ms);
+	if (rule.needs > 1 || json_array_size(approved))
+		strbuf_addf(out, "  %" PRIu32 " of %" PRIu32 " have approved%s", n, rule.needs,
+			    json_array_size(approved) ? ":" : "\n");
+	for (size_t i = 0; i < json_array_size(approved); i++) {
+		const json_t *one = json_array_get(approved, i);
+		int64_t at_ms = json_int_or(one, "at_ms", 0);
+
+		strbuf_addf(out, "%s %s %s ago%s%s", i ? "," : "", json_str_or(one, "actor", "?"),
+			    clock_format_duration(now_ms > at_ms ? now_ms - at_ms : 0, ago),
+			    approval_counts(&rule, at_ms, now_ms) ? "" : " (expired)",
+			    i + 1 < json_array_size(approved) ? "" : "\n");
+	}
+	for (size_t i = 0; i < json_array_size(rule.approvers); i++)
+		strbuf_addf(out, "%s%s%s", i ? ", " : "  approvers: ",
+			    json_string_value(json_array_get(rule.approvers, i)),
+			    i + 1 < json_array_size(rule.approvers) ? "" : "\n");
+	if (rule.signers)
+		strbuf_addf(out, "  by signature: resite approve %s %s --reason '...' --print\n",
+			    state->graph->run_id ? state->graph->run_id : "RUN",
+			    state->graph->steps[step].name);
+	approval_rule_release(&rule);
+}
+
 void
-status_write_asks(struct strbuf *out, const struct run_state *state, const char *run)
+status_write_asks(struct strbuf *out, const struct run_state *state, const char *run,
+		  int64_t now_ms)
 {
 	for (uint32_t i = 0; i < state->graph->n_steps; i++) {
 		const struct step *s = &state->graph->steps[i];
@@ -138,6 +175,7 @@ status_write_asks(struct strbuf *out, const struct run_state *state, const char 
 				    "  resite approve %s %s --reason '...'\n",
 				    s->at.file, s->at.line, s->name, f->now && *f->now ? ": " : "",
 				    f->now ? f->now : "", run, s->name);
+			write_approvals(out, state, i, now_ms);
 			break;
 		case STEP_ASK:
 			strbuf_addf(out, "%s:%u: step %s failed: %s\n"
@@ -170,7 +208,7 @@ status_write(struct strbuf *out, const struct run_state *state, const struct sta
 		if (is_shown(state, i, about->all_steps))
 			write_step(out, state, i, about->now_ms);
 	status_write_workloads(out, state);
-	status_write_asks(out, state, about->run);
+	status_write_asks(out, state, about->run, about->now_ms);
 	write_next(out, state, about);
 }
 
@@ -270,6 +308,8 @@ step_to_json(const struct run_state *state, uint32_t i)
 		json_object_set_new(obj, "changes", json_integer((json_int_t)f->changes));
 		json_object_set_new(obj, "total", json_integer((json_int_t)f->total));
 	}
+	if (f->approved)
+		json_object_set(obj, "approved", f->approved);
 	if (f->undo_records)
 		json_object_set_new(obj, "undo_records",
 				    json_integer((json_int_t)f->undo_records));

@@ -28,6 +28,7 @@ json_t *status_to_json(const struct run_state *state, const struct status_about 
 void status_write_workloads(struct strbuf *out, const struct run_state *state);
 
 /* Appends what a person can type about each step that waits for one. */
-void status_write_asks(struct strbuf *out, const struct run_state *state, const char *run);
+void status_write_asks(struct strbuf *out, const struct run_state *state, const char *run,
+		       int64_t now_ms);
 
 #endif

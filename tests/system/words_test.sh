@@ -228,7 +228,7 @@ launch run "$plan" guarded
 check "(it has failed while another runs)" soon step_is bad failed
 touch "$work/bad.mended"
 exits 0 "retry takes back the stop of its own step" retry last bad --reason "mended"
-check "and it is done again at once" soon step_is bad done
+check "and it is done again at once" soon step_is bad "done"
 rm "$work/first.slow"
 ended 0 "and the run ends"
 

@@ -355,17 +355,18 @@ START_TEST(outputs_are_filled_in_and_checked_like_any_other_value)
 	char three[] = "3", many[] = "many";
 
 	ck_assert_int_eq(graph_step_params(g, 1, give_output, three, &out, &err), 0);
-	ck_assert_str_eq(out.buf, "{\"question\":\"$ 10.1.9.9 of $7\",\"needs\":3}");
+	ck_assert_str_eq(out.buf, "{\"server\":\"ldaps://dc1.dr.example\",\"from\":\"$ 10.1.9.9 of $7\","
+			 "\"to\":\"x\",\"page\":3,\"starttls\":false,\"scope\":\"sub\"}");
 	strbuf_reset(&out);
 	ck_assert_int_eq(graph_step_params(g, 2, give_output, three, &out, &err), 0);
 	ck_assert_str_eq(out.buf, "{\"server\":\"10.1.9.9:53\",\"zone\":\"x.\","
 			 "\"values\":[\"a\",\"3\"],\"ttl\":300000}");
 	strbuf_reset(&out);
 	ck_assert_int_eq(graph_step_params(g, 1, give_output, many, &out, &err), E_INVALID);
-	ck_assert_str_eq(err.text, "parameter 'needs', filled with an output: \"many\" is no "
+	ck_assert_str_eq(err.text, "parameter 'page', filled with an output: \"many\" is no "
 			 "whole number");
 	ck_assert_int_eq(graph_step_params(g, 1, give_output, NULL, &out, &err), E_INVALID);
-	ck_assert_str_eq(err.text, "parameter 'needs' needs the output 'moved' of step 'users', "
+	ck_assert_str_eq(err.text, "parameter 'page' needs the output 'moved' of step 'users', "
 			 "which has not given it");
 	ck_assert_str_eq(out.buf, "");
 	graph_free(g);
