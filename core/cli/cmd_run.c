@@ -123,6 +123,7 @@ cmd_run(const struct command *command, const struct options *o)
 	if (rc == 0) {
 		l.run = run_new_id(cli.settings.state_dir, o->args[1], clock_wall_ms());
 		req.run_id = l.run;
+		req.may_switch = true;
 		rc = cli_load_plan(&cli, &req, &l);
 	}
 	if (rc == 0)

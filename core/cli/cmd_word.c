@@ -1,4 +1,4 @@
-/* retry, skip, by-hand, pause, stop, continue, abandon: an operator's word to a
+/* retry, skip, by-hand, pause, stop, continue, mode, abandon: an operator's word to a
  * run. */
 #include "core/base/base.h"
 #include "core/cli/cli.h"
@@ -11,7 +11,8 @@ json_t *
 cli_word(const struct command *command, const struct options *o)
 {
 	json_t *kind = json_sprintf("operator.%s", command->name);
-	json_t *word = json_pack("{s:o, s:s*, s:s}", "kind", kind, "step", o->args[1], "reason",
+	const char *what = !strcmp(command->name, "mode") ? "mode" : "step";
+	json_t *word = json_pack("{s:o, s:s*, s:s}", "kind", kind, what, o->args[1], "reason",
 				 o->reason ? o->reason : "");
 
 	/* A hint for those who read the journal; the actor is who the kernel knows. */

@@ -26,6 +26,8 @@ static const struct command commands[] = {
 	{"pause", "RUN", "start no step until continue is said", 1, 1, cmd_word},
 	{"stop", "RUN", "start no step, and end when those that run have ended", 1, 1, cmd_word},
 	{"continue", "RUN", "take a pause or a stop back", 1, 1, cmd_word},
+	{"mode", "RUN disaster", "go on with a planned move after its old site is lost", 2, 2,
+	 cmd_word},
 	{"abandon", "RUN", "give an unfinished run up: it ends as it is", 1, 1, cmd_word},
 };
 

@@ -21,6 +21,12 @@ decide_intent(const struct graph *graph, uint32_t step)
 	return graph->steps[step].action->has & SCHEMA_HAS_PROBE ? "probe" : "apply";
 }
 
+const char *
+decide_why_passed(const struct run_state *state, uint32_t step)
+{
+	return sched_is_out(state->sched, step) ? "mode" : NULL;
+}
+
 bool
 decide_as_previewed(const struct run_state *state, uint32_t step, const struct finding *found,
 		    char why[ERROR_MAX])

@@ -24,6 +24,9 @@ struct finding {
 const char *decide_after_probe(const struct run_state *state, uint32_t step,
 			       const struct finding *found, char why[ERROR_MAX]);
 
+/* Why a step is passed without being done, for people; NULL: a join point, nobody asks. */
+const char *decide_why_passed(const struct run_state *state, uint32_t step);
+
 /* Whether a step that is bound to a preview finds what that found; if not, why says what
  * has changed. */
 bool decide_as_previewed(const struct run_state *state, uint32_t step,

@@ -80,6 +80,13 @@ read_word(const json_t *j, struct run_event *e)
 	e->made_ms = made ? clock_parse_utc(made) : 0;
 }
 
+static void
+read_mode(const json_t *j, struct run_event *e)
+{
+	read_word(j, e);
+	e->mode = mode_parse(json_str_or(j, "mode", NULL));
+}
+
 enum of { OF_RUN, OF_STEP, OF_ATTEMPT };
 
 static const struct {
@@ -107,6 +114,7 @@ static const struct {
 	[EVENT_PAUSE] = {"operator.pause", OF_RUN, read_word},
 	[EVENT_STOP] = {"operator.stop", OF_RUN, read_word},
 	[EVENT_CONTINUE] = {"operator.continue", OF_RUN, read_word},
+	[EVENT_MODE] = {"operator.mode", OF_RUN, read_mode},
 	[EVENT_ABANDON] = {"operator.abandon", OF_RUN, read_word},
 	[EVENT_REFUSED] = {"operator.refused", OF_RUN, NULL},
 };

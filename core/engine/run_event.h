@@ -32,6 +32,7 @@ enum event_kind {
 	EVENT_PAUSE,
 	EVENT_STOP,
 	EVENT_CONTINUE,
+	EVENT_MODE,
 	EVENT_ABANDON,
 	EVENT_REFUSED,
 	EVENT_KINDS
@@ -55,6 +56,7 @@ struct run_event {
 	const char *actor;       /* of a person's word */
 	const char *reason;      /* of a person's word, or NULL */
 	int64_t made_ms;         /* approve: when what was signed was written; 0: it is no file */
+	int mode;                /* mode: enum resite_mode; 0: none that is known */
 	bool now;                /* stop: what runs is cancelled, too */
 	json_t *value;           /* output; probed: losses, or NULL; run.started: previewed, or NULL */
 };

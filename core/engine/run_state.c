@@ -44,7 +44,8 @@ sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
 	};
 	return (struct sched_step){
 		.flags = (is_instant(g, step) ? SCHED_INSTANT : approval_is_gate(step) ? SCHED_GATE : 0) |
-			 (can_probe(step) ? SCHED_CAN_PROBE : 0),
+			 (can_probe(step) ? SCHED_CAN_PROBE : 0) |
+			 (step->modes & MODE_BIT(g->mode) ? 0 : SCHED_OUT),
 		.attempts = (uint32_t)step->retry.attempts,
 		.backoff_ms = step->retry.backoff_ms,
 		.max_backoff_ms = step->retry.max_backoff_ms,
@@ -105,6 +106,7 @@ run_state_new(const struct graph *graph, const struct run_config *config)
 	if (!state)
 		return NULL;
 	state->graph = graph;
+	state->mode = graph->mode;
 	state->sched = make_sched(graph, config);
 	state->facts = calloc(graph->n_steps ? graph->n_steps : 1, sizeof(*state->facts));
 	state->index = json_object();
@@ -144,6 +146,7 @@ run_state_free(struct run_state *state)
 	free(state->facts);
 	json_decref(state->index);
 	said_release(&state->hold_said);
+	said_release(&state->mode_said);
 	sched_free(state->sched);
 	json_decref(state->previewed);
 	free(state->outcome);
@@ -473,6 +476,22 @@ apply_stop(const struct applying *a)
 	return hold(a, a->event->now ? HOLD_STOP_NOW : HOLD_STOP);
 }
 
+/* The site that was to be left in good order is lost. */
+static int
+apply_mode(const struct applying *a)
+{
+	struct run_state *state = a->state;
+	const struct graph *g = state->graph;
+
+	if (state->mode != RESITE_PLANNED || a->event->mode != RESITE_DISASTER)
+		return misfit(a, "only from planned to disaster can a run be switched");
+	state->mode = a->event->mode;
+	for (uint32_t i = 0; i < g->n_steps; i++)
+		sched_set_out(state->sched, i, !(g->steps[i].modes & MODE_BIT(state->mode)));
+	sched_refile(state->sched);
+	return keep_said(a, &state->mode_said);
+}
+
 static int (*const apply_kind[EVENT_KINDS])(const struct applying *) = {
 	[EVENT_RUN_STARTED] = apply_run_started,
 	[EVENT_RUN_RESUMED] = apply_run_resumed,
@@ -494,6 +513,7 @@ static int (*const apply_kind[EVENT_KINDS])(const struct applying *) = {
 	[EVENT_PAUSE] = apply_pause,
 	[EVENT_STOP] = apply_stop,
 	[EVENT_CONTINUE] = apply_continue,
+	[EVENT_MODE] = apply_mode,
 	[EVENT_ABANDON] = apply_nothing,
 	[EVENT_REFUSED] = apply_nothing,
 };

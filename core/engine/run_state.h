@@ -25,11 +25,12 @@
  *	attempt.ended    {step, attempt, outcome, phase, param, text, why, retry_after_ms,
  *	                  maxrss_kb, cpu_us, phase_ms: {probe: 12, …}}; phases under 1 ms are left out
  *	gate.opened      {step, text}
- *	step.passed      {step}
+ *	step.passed      {step, why}: why only when it was passed over
  *	operator.approve, .retry, .skip, .by-hand  {actor, step, reason}; an approval that was
  *	                                           signed has document, signature, made
  *	operator.pause, .stop, .continue           {actor, reason}; a stop has now: true when
  *	                                           running attempts are cancelled, too
+ *	operator.mode    {actor, reason, mode: "disaster"}: a planned run is switched
  *	operator.abandon {actor, reason}: run.ended follows
  *	operator.refused {actor, word, step, why}: changes nothing
  */
@@ -80,6 +81,8 @@ struct run_state {
 	int64_t started_ms;        /* time of run.started */
 	int64_t last_ms;           /* time of the last event */
 	bool ended;                /* run.ended was seen */
+	int mode;                  /* enum resite_mode: the graph's, or what a person switched to */
+	struct said mode_said;     /* by whom and why, unless it is the graph's */
 	enum hold hold;
 	struct said hold_said;     /* by whom and why, unless HOLD_NONE */
 	char *outcome;             /* of run.ended, or NULL */

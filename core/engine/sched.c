@@ -3,11 +3,14 @@
 
 #include <string.h>
 
+/* Steps without a process. */
+#define PROMPT (SCHED_GATE | SCHED_INSTANT | SCHED_OUT)
+
 /* Where a READY step is that waits for no limit. */
 static struct heap *
 ready_heap(struct sched *s, uint32_t step)
 {
-	return s->node[step].flags & (SCHED_GATE | SCHED_INSTANT) ? &s->prompt : &s->ready;
+	return s->node[step].flags & PROMPT ? &s->prompt : &s->ready;
 }
 
 static void
@@ -21,6 +24,11 @@ set_state(struct sched *s, uint32_t step, enum step_state state)
 void
 sched__make_ready(struct sched *s, uint32_t step)
 {
+	/* A dependency may have come back since it was ready first (sched_refile). */
+	if (s->node[step].blockers) {
+		set_state(s, step, STEP_WAITING);
+		return;
+	}
 	set_state(s, step, STEP_READY);
 	s->node[step].waits_for = NO_LIMIT;
 	heap_push(ready_heap(s, step), step);
@@ -101,8 +109,23 @@ settle(struct sched *s, uint32_t step, enum step_state state)
 {
 	set_state(s, step, state);
 	for (uint32_t e = s->node[step].first_out; e < s->node[step + 1].first_out; e++)
-		if (--s->node[s->out[e]].blockers == 0)
+		if (--s->node[s->out[e]].blockers == 0 &&
+		    s->node[s->out[e]].state == STEP_WAITING)
 			sched__make_ready(s, s->out[e]);
+}
+
+/* A step without a process is done as soon as it is ready. */
+static void
+pass(struct sched *s, uint32_t step)
+{
+	s->node[step].passed_over = s->node[step].flags & SCHED_OUT;
+	settle(s, step, STEP_DONE);
+}
+
+static bool
+is_gate(const struct node *n)
+{
+	return n->flags & SCHED_GATE && !(n->flags & SCHED_OUT);
 }
 
 static void
@@ -194,12 +217,12 @@ take_prompt(struct sched *s, struct sched_command *ret)
 {
 	uint32_t step = heap_pop(&s->prompt);
 
-	if (s->node[step].flags & SCHED_GATE) {
+	if (is_gate(&s->node[step])) {
 		*ret = (struct sched_command){.kind = COMMAND_GATE, .step = step};
 		set_state(s, step, STEP_GATE);
 	} else {
 		*ret = (struct sched_command){.kind = COMMAND_PASS, .step = step};
-		settle(s, step, STEP_DONE);
+		pass(s, step);
 	}
 }
 
@@ -238,7 +261,7 @@ sched_started(struct sched *s, uint32_t step, uint32_t attempt)
 		heap_remove(&s->sleeping, step);
 		sched__make_ready(s, step);
 	}
-	if (n->state != STEP_READY || n->flags & (SCHED_GATE | SCHED_INSTANT) ||
+	if (n->state != STEP_READY || n->flags & PROMPT ||
 	    attempt != n->attempts + 1)
 		return false;
 	unlist(s, step);
@@ -255,7 +278,7 @@ sched_started(struct sched *s, uint32_t step, uint32_t attempt)
 bool
 sched_gated(struct sched *s, uint32_t step)
 {
-	if (s->node[step].state != STEP_READY || !(s->node[step].flags & SCHED_GATE))
+	if (s->node[step].state != STEP_READY || !is_gate(&s->node[step]))
 		return false;
 	unlist(s, step);
 	set_state(s, step, STEP_GATE);
@@ -265,10 +288,11 @@ sched_gated(struct sched *s, uint32_t step)
 bool
 sched_passed(struct sched *s, uint32_t step)
 {
-	if (s->node[step].state != STEP_READY || !(s->node[step].flags & SCHED_INSTANT))
+	if (s->node[step].state != STEP_READY ||
+	    !(s->node[step].flags & (SCHED_INSTANT | SCHED_OUT)))
 		return false;
 	unlist(s, step);
-	settle(s, step, STEP_DONE);
+	pass(s, step);
 	return true;
 }
 
@@ -290,6 +314,10 @@ sched_ended(struct sched *s, uint32_t step, enum sched_outcome outcome, int64_t 
 	if (now_ms > s->now_ms)
 		s->now_ms = now_ms;
 	close_attempt(s, step);
+	if (n->flags & SCHED_OUT && outcome != OUTCOME_OK) {
+		sched__make_ready(s, step);
+		return true;
+	}
 	switch (outcome) {
 	case OUTCOME_OK:
 		settle(s, step, STEP_DONE);
@@ -327,7 +355,7 @@ sched_lost(struct sched *s)
 			continue;
 		close_attempt(s, i);
 		n->tries--;
-		if (n->flags & SCHED_CAN_PROBE)
+		if (n->flags & (SCHED_CAN_PROBE | SCHED_OUT))
 			sched__make_ready(s, i);
 		else
 			set_state(s, i, STEP_ASK);
@@ -425,6 +453,75 @@ sched_continue(struct sched *s)
 	s->told_to_stop = false;
 	for (uint32_t i = 0; s->stoppers && i < s->n_steps; i++)
 		answered(s, i);
+}
+
+/* --- the mode of the run ------------------------------------------------- */
+
+/* A step that has begun nothing, or waits for a person, waits as at first. */
+static void
+draw_back(struct sched *s, uint32_t step)
+{
+	switch (s->node[step].state) {
+	case STEP_READY:
+		unlist(s, step);
+		pass_on(s, step);
+		break;
+	case STEP_BACKOFF:
+		heap_remove(&s->sleeping, step);
+		break;
+	case STEP_ASK:
+		answered(s, step);
+		break;
+	case STEP_GATE:
+		break;
+	case STEP_DONE:
+		if (!s->node[step].passed_over)
+			return;
+		s->node[step].passed_over = false;
+		break;
+	default:
+		return;
+	}
+	set_state(s, step, STEP_WAITING);
+}
+
+void
+sched_set_out(struct sched *s, uint32_t step, bool out)
+{
+	if (out == sched_is_out(s, step))
+		return;
+	draw_back(s, step);
+	s->node[step].flags ^= SCHED_OUT;
+}
+
+static bool
+is_settled(const struct node *n)
+{
+	return n->state == STEP_DONE || n->state == STEP_SKIPPED || n->state == STEP_BY_HAND ||
+	       n->state == STEP_FAILED;
+}
+
+void
+sched_refile(struct sched *s)
+{
+	for (uint32_t i = 0; i < s->n_steps; i++)
+		s->node[i].blockers = 0;
+	for (uint32_t i = 0; i < s->n_steps; i++)
+		for (uint32_t e = s->node[i].first_out;
+		     !is_settled(&s->node[i]) && e < s->node[i + 1].first_out; e++)
+			s->node[s->out[e]].blockers++;
+	for (uint32_t i = 0; i < s->n_steps; i++) {
+		if (s->node[i].state == STEP_READY && s->node[i].blockers)
+			draw_back(s, i);
+		else if (s->node[i].state == STEP_WAITING && !s->node[i].blockers)
+			sched__make_ready(s, i);
+	}
+}
+
+bool
+sched_is_out(const struct sched *s, uint32_t step)
+{
+	return s->node[step].flags & SCHED_OUT;
 }
 
 /* --- questions ----------------------------------------------------------- */

@@ -55,6 +55,7 @@ enum sched_step_flags {
 	SCHED_GATE = 1u << 0,      /* needs approvals, no process */
 	SCHED_INSTANT = 1u << 1,   /* a join point: done as soon as it is ready */
 	SCHED_CAN_PROBE = 1u << 2, /* after UNKNOWN a new attempt finds out; or it only reads */
+	SCHED_OUT = 1u << 3,       /* not of the run's present mode: passed as soon as it is ready */
 };
 
 struct sched_step {
@@ -145,6 +146,15 @@ void sched_stop(struct sched *sched);
 /* Takes back a stop of a person, and those of steps whose policy is to stop.  Of the
  * latter, a word to the failed step takes back its own. */
 void sched_continue(struct sched *sched);
+
+/* The run takes another mode: says of each step whether it is out of it, then
+ * sched_refile.  A step that goes out is passed when it is ready, also when it had
+ * failed or waited for a person; what runs goes to its end, however that is.  One that
+ * comes back and had only been passed over is to be done; those of its dependents that
+ * have not begun wait for it. */
+void sched_set_out(struct sched *sched, uint32_t step, bool out);
+void sched_refile(struct sched *sched);
+bool sched_is_out(const struct sched *sched, uint32_t step);
 
 enum step_state sched_state(const struct sched *sched, uint32_t step);
 uint32_t sched_attempts(const struct sched *sched, uint32_t step); /* opened so far */

@@ -18,6 +18,7 @@ static const struct word words[] = {
 	{EVENT_PAUSE, 0, 0, WORD_LIVE},
 	{EVENT_STOP, 0, 0, WORD_LIVE},
 	{EVENT_CONTINUE, 0, 0, WORD_LIVE},
+	{EVENT_MODE, 0, 0, 0},
 	{EVENT_ABANDON, 0, 0, WORD_AT_REST},
 };
 
@@ -80,6 +81,20 @@ word_hold_text(const struct run_state *state, int64_t now_ms, char text[ERROR_MA
 	put(text, "%s %s", state->hold == HOLD_PAUSE ? "paused" : "stopped", by);
 }
 
+void
+word_mode_text(const struct run_state *state, int64_t now_ms, char text[ERROR_MAX])
+{
+	char by[ERROR_MAX];
+
+	if (state->mode == state->graph->mode) {
+		put(text, "mode %s", mode_name(state->mode));
+		return;
+	}
+	said_by(&state->mode_said, now_ms, by);
+	put(text, "mode %s (begun as %s, switched %s)", mode_name(state->mode),
+	    mode_name(state->graph->mode), by);
+}
+
 static enum hold
 hold_of(enum event_kind kind, bool now)
 {
@@ -109,6 +124,25 @@ judge_hold(const struct run_state *state, enum hold wanted, int64_t now_ms,
 }
 
 static int
+judge_mode(const struct run_state *state, const struct run_event *word, int64_t now_ms,
+	   char said[ERROR_MAX], struct error *err)
+{
+	char text[ERROR_MAX];
+
+	if (word->mode != RESITE_DISASTER)
+		return error_set(err, E_INVALID, "a run can be switched to mode disaster only");
+	if (state->graph->mode != RESITE_PLANNED)
+		return error_set(err, E_REFUSED, "mode does not apply: the run began in mode %s, and "
+				 "only one that began in mode planned can be switched",
+				 mode_name(state->graph->mode));
+	if (state->mode == RESITE_DISASTER) {
+		said_by(&state->mode_said, now_ms, text);
+		put(said, "already switched to mode disaster %s", text);
+	}
+	return 0;
+}
+
+static int
 judge_run_word(const struct run_state *state, const struct run_event *word, int64_t now_ms,
 	       char said[ERROR_MAX], struct error *err)
 {
@@ -116,6 +150,8 @@ judge_run_word(const struct run_state *state, const struct run_event *word, int6
 
 	if (wanted != HOLD_NONE)
 		return judge_hold(state, wanted, now_ms, said, err);
+	if (word->kind == EVENT_MODE)
+		return judge_mode(state, word, now_ms, said, err);
 	if (word->kind == EVENT_CONTINUE && !sched_stopping(state->sched))
 		put(said, "nobody holds the run: it goes on already");
 	return 0;
@@ -226,6 +262,20 @@ held_text(const struct run_state *state, char text[ERROR_MAX])
 }
 
 static void
+answer_mode(const struct run_state *state, char answer[ERROR_MAX])
+{
+	uint32_t out = 0, running = 0;
+
+	for (uint32_t i = 0; i < state->graph->n_steps; i++) {
+		out += sched_is_out(state->sched, i);
+		running += sched_is_out(state->sched, i) &&
+			   sched_state(state->sched, i) == STEP_RUNNING;
+	}
+	put(answer, "mode disaster: %" PRIu32 " steps that only a planned move has are passed over, %"
+	    PRIu32 " of them run and are cancelled", out, running);
+}
+
+static void
 answer_hold(const struct run_state *state, enum hold kind, char answer[ERROR_MAX])
 {
 	uint32_t running = sched_count(state->sched, STEP_RUNNING);
@@ -254,6 +304,8 @@ word_answer(const struct run_state *state, const json_t *word, char answer[ERROR
 	held_text(state, held);
 	if (kind != HOLD_NONE)
 		answer_hold(state, kind, answer);
+	else if (e.kind == EVENT_MODE)
+		answer_mode(state, answer);
 	else if (e.kind == EVENT_APPROVE && sched_approvals(state->sched, e.step))
 		put(answer, "approve: taken; %" PRIu32 " more must agree, each another person",
 		    sched_approvals(state->sched, e.step));

@@ -45,4 +45,7 @@ void word_answer(const struct run_state *state, const json_t *word, char answer[
 /* "paused by alice 2m05s ago: the storage looks odd"; empty when nobody holds the run. */
 void word_hold_text(const struct run_state *state, int64_t now_ms, char text[ERROR_MAX]);
 
+/* "mode planned", or "mode disaster (begun as planned, switched by alice 2m ago: why)". */
+void word_mode_text(const struct run_state *state, int64_t now_ms, char text[ERROR_MAX]);
+
 #endif

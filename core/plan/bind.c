@@ -235,6 +235,11 @@ use_output(void *ctx, const config_setting_t *at, const char *name, const char *
 			     "%s", name, mode_name(b->req->mode));
 		return false;
 	}
+	if (!bind_goes_with(b, b->current, i)) {
+		reader_error(&b->r, at, "step '%s', whose output is used here, is not done in every "
+			     "mode in which this step is", name);
+		return false;
+	}
 	if (b->action[i] && !schema_has_output(b->action[i], output)) {
 		unknown_output(b, at, b->action[i], name, output);
 		return false;
@@ -355,6 +360,7 @@ bind_step(struct binder *b, uint32_t i, struct step *ret)
 	ret->readonly = action->flags & RESITE_ACT_READONLY;
 	ret->timeout_ms = step_timeout(s, action, ret->builtin);
 	ret->retry = s->retry;
+	ret->modes = (uint8_t)s->modes;
 	ret->expect_max = s->expect_max;
 	ret->expect_percent = s->expect_percent;
 	ret->on_failure = s->on_failure;

@@ -65,6 +65,9 @@ void bind_scope(struct binder *b, uint32_t step);
  * made of it, and it has been said why (or nomem). */
 bool bind_order(struct binder *b);
 
+/* Whether other is done in each mode of the graph in which step is. */
+bool bind_goes_with(const struct binder *b, uint32_t step, uint32_t other);
+
 /* bind_params.c: writes the typed parameters of the current step to b->json. */
 void bind_params(struct binder *b, const struct plan_step *step,
 		 const struct schema_action *action, bool *ret_deferred);

@@ -122,10 +122,27 @@ tell_cycle(void *ctx, const uint32_t *node, uint32_t n)
 	strbuf_release(&text);
 }
 
+/* The modes that the graph is for. */
+static unsigned
+wanted_modes(const struct binder *b)
+{
+	bool both = b->req->may_switch && b->req->mode == RESITE_PLANNED;
+
+	return MODE_BIT(b->req->mode) | (both ? MODE_BIT(RESITE_DISASTER) : 0);
+}
+
 static bool
 in_mode(const struct binder *b, uint32_t step)
 {
-	return b->runbook->steps[step].modes & MODE_BIT(b->req->mode);
+	return b->runbook->steps[step].modes & wanted_modes(b);
+}
+
+bool
+bind_goes_with(const struct binder *b, uint32_t step, uint32_t other)
+{
+	const struct plan_step *steps = b->runbook->steps;
+
+	return !(steps[step].modes & wanted_modes(b) & ~steps[other].modes);
 }
 
 static bool
@@ -182,7 +199,7 @@ static void
 check_some_stay(struct binder *b)
 {
 	for (uint32_t i = 0; i < b->runbook->n_steps; i++)
-		if (b->keep[i])
+		if (b->keep[i] && b->runbook->steps[i].modes & MODE_BIT(b->req->mode))
 			return;
 	if (b->runbook->n_steps)
 		reader_error_at(&b->r, b->runbook->at, "no step is left in mode %s%s",

@@ -31,6 +31,7 @@ struct step {
 	int64_t expect_max;                  /* -1: any number of changes */
 	int32_t expect_percent;              /* -1: any part of the objects */
 	uint32_t n_after, n_limits;
+	uint8_t modes;                       /* MODE_BITs of those in which it is done */
 	uint8_t on_failure;                  /* enum on_failure */
 	uint8_t rehearse;                    /* enum rehearse */
 	bool builtin;                        /* the plugin is "core": no process */
@@ -76,6 +77,8 @@ struct bind_request {
 	const char *const *only;  /* n_only workloads, with what they depend on; NULL: all */
 	size_t n_only;
 	const char *run_id;       /* value of ${run.id}; NULL: there is no run, "none" */
+	bool may_switch;          /* mode planned: keep the steps of mode disaster, too, to which
+				   * a run can be switched on its way */
 	bool skip_secrets;        /* do not look at the secrets (drawing a graph) */
 };
 

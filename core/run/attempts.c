@@ -90,7 +90,7 @@ write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct
 			.step = step_of(a)->name,
 			.action = step_of(a)->action->name,
 			.attempt = (int)a->n,
-			.mode = l->graph->mode,
+			.mode = l->state->mode,
 			.timeout_ms = timeout_ms,
 			.params = params,
 			.phases = phases_of(a),
@@ -161,17 +161,28 @@ attempt_carry_out(struct run *run, const struct effect *e)
 	}
 }
 
+static void
+cancel(struct live *a, const char *why)
+{
+	if (!a || !a->attempt)
+		return;
+	a->cancelled = true;
+	attempt_cancel(a->attempt, why);
+}
+
 void
 attempts_cancel_all(struct run *run, const char *why)
 {
-	for (uint32_t i = 0; i < run->l->graph->n_steps; i++) {
-		struct live *a = run->live[i];
+	for (uint32_t i = 0; i < run->l->graph->n_steps; i++)
+		cancel(run->live[i], why);
+}
 
-		if (!a || !a->attempt)
-			continue;
-		a->cancelled = true;
-		attempt_cancel(a->attempt, why);
-	}
+void
+attempts_cancel_out(struct run *run, const char *why)
+{
+	for (uint32_t i = 0; i < run->l->graph->n_steps; i++)
+		if (sched_is_out(run->l->state->sched, i))
+			cancel(run->live[i], why);
 }
 
 /* An attempt that waits for what will never be durable is told so, or it would wait until it

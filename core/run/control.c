@@ -106,7 +106,7 @@ static json_t *
 event_of(const json_t *word, const char *actor)
 {
 	static const char *const members[] = {"step", "reason", "now", "document", "signature",
-						"sudo"};
+						"sudo", "mode"};
 	json_t *event = json_pack("{s:s, s:s}", "kind", json_str_or(word, "kind", ""), "actor",
 				  actor ? actor : "?");
 

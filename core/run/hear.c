@@ -23,6 +23,8 @@ obey(struct run *run, json_t *event, struct error *err)
 	/* After the commit: no attempt is left that is still to be started. */
 	if (run->l->state->hold == HOLD_STOP_NOW)
 		attempts_cancel_all(run, "a person stopped the run");
+	else
+		attempts_cancel_out(run, "it is not in the run's mode any more");
 	return run->halted ? error_set(err, run->why.code, "%s", run->why.text) : 0;
 }
 
@@ -50,6 +52,8 @@ judge(struct run *run, json_t *event, struct control_answer *answer, struct erro
 
 	if (rc == 0)
 		rc = word_judge_json(l->state, event, run_now_ms(run), answer->text, err);
+	if (rc == 0)
+		rc = load_check_word(l, event, err);
 	answer->said = rc == 0 && *answer->text;
 	return rc;
 }

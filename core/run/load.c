@@ -206,6 +206,7 @@ bind_first(struct loading *ld, const json_t *first, struct error *err)
 		.to = json_str_or(first, "to", ""),
 		.mode = mode_parse(json_str_or(first, "mode", "")),
 		.run_id = ld->l->run,
+		.may_switch = true,
 		.skip_secrets = !ld->with_secrets,
 	};
 	int rc = read_only(json_object_get(first, "only"), &only, &req.n_only);
@@ -298,6 +299,35 @@ load_good_part(struct loaded *l, const struct settings *settings, struct store *
 	struct loading ld = {.l = l};
 
 	return read_run(l, settings, store, run, &ld, NULL, err);
+}
+
+int
+load_check_word(const struct loaded *l, const json_t *word, struct error *err)
+{
+	struct bind_request req = {
+		.runbook = l->graph->runbook, .from = l->graph->from, .to = l->graph->to,
+		.mode = mode_parse(json_str_or(word, "mode", NULL)), .skip_secrets = true,
+	};
+	struct schema_source source = schemas_source(l->schemas);
+	struct diags d = DIAGS_INIT;
+	struct graph *graph = NULL;
+	struct plan *plan = NULL;
+	int rc = 0;
+
+	if (strcmp(json_str_or(word, "kind", ""), "operator.mode"))
+		return 0;
+	rc = plan_load(&l->text, &d, &plan);
+	if (rc == 0)
+		rc = graph_bind(plan, &req, &source, &d, &graph);
+	if (rc == E_INVALID && d.len)
+		rc = error_set(err, E_REFUSED, "the plan cannot go on in mode %s: %s:%u: %s",
+			       mode_name(req.mode), d.item[0].file, d.item[0].line, d.item[0].text);
+	else if (rc < 0)
+		error_set(err, rc, "the plan: %s", error_name(rc));
+	graph_free(graph);
+	plan_free(plan);
+	diags_release(&d);
+	return rc;
 }
 
 void

@@ -46,6 +46,11 @@ int load_run(struct loaded *l, const struct settings *settings, struct store *st
 int load_good_part(struct loaded *l, const struct settings *settings, struct store *store,
 		   const char *run, struct error *err);
 
+/* Whether the plan in l can go on as word (an event operator.mode; any other is fine)
+ * says: it is bound in that mode, with its check of what depends on the site assumed
+ * lost.  E_REFUSED: err has the first problem. */
+int load_check_word(const struct loaded *l, const json_t *word, struct error *err);
+
 void loaded_release(struct loaded *l);
 
 /* The run that a person means: a full id, a unique beginning of one, or NULL or

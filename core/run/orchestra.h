@@ -85,6 +85,8 @@ void attempt_carry_out(struct run *run, const struct effect *effect);
 void attempts_cancel_all(struct run *run, const char *why);
 /* For a halted run: what was to be acknowledged when durable will not be. */
 void attempts_refuse_asks(struct run *run);
+/* Those of steps that the run's mode has no more. */
+void attempts_cancel_out(struct run *run, const char *why);
 /* For a halted run: those whose start has not become durable will never start. */
 void attempts_forget_unstarted(struct run *run);
 /* Kills what the attempts that were open when the last orchestrator was lost have left

@@ -2,6 +2,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/vec.h"
+#include "core/engine/decide.h"
 #include "core/run/hear.h"
 #include "core/run/orchestra.h"
 #include "core/run/plan_lock.h"
@@ -130,6 +131,17 @@ open_gate(struct run *run, uint32_t step)
 }
 
 static void
+pass_step(struct run *run, uint32_t step)
+{
+	json_t *event = event_new("step.passed", run->l->graph->steps[step].name);
+	const char *why = decide_why_passed(run->l->state, step);
+
+	if (event && why)
+		json_object_set_new(event, "why", json_string(why));
+	run_record(run, event);
+}
+
+static void
 take_commands(struct run *run)
 {
 	struct sched_command c;
@@ -144,8 +156,7 @@ take_commands(struct run *run)
 			open_gate(run, c.step);
 			break;
 		case COMMAND_PASS:
-			run_record(run, event_new("step.passed",
-						  run->l->graph->steps[c.step].name));
+			pass_step(run, c.step);
 			break;
 		}
 	}

@@ -37,6 +37,8 @@ judge(const struct saying *s, const struct loaded *l)
 
 	if (rc == 0)
 		rc = word_judge_json(l->state, s->word, now_ms, s->ret->a.text, s->err);
+	if (rc == 0)
+		rc = load_check_word(l, s->word, s->err);
 	s->ret->a.said = rc == 0 && *s->ret->a.text;
 	if (rc == E_REFUSED && sched_count(l->state->sched, STEP_RUNNING))
 		return error_set(s->err, rc, "run %s was interrupted while steps ran, and nobody works on "

@@ -87,6 +87,8 @@ is_shown(const struct run_state *state, uint32_t i, bool all)
 {
 	enum step_state st = sched_state(state->sched, i);
 
+	if (sched_is_out(state->sched, i) && st != STEP_RUNNING)
+		return false;
 	return all || state->graph->n_steps <= LONG_RUN ||
 	       (st != STEP_DONE && st != STEP_WAITING && st != STEP_READY);
 }
@@ -95,7 +97,7 @@ static void
 write_head(struct strbuf *out, const struct run_state *state, const struct status_about *about)
 {
 	const struct graph *g = state->graph;
-	char when[CLOCK_TEXT_MAX], took[CLOCK_TEXT_MAX], held[ERROR_MAX];
+	char when[CLOCK_TEXT_MAX], took[CLOCK_TEXT_MAX], held[ERROR_MAX], mode[ERROR_MAX];
 
 	strbuf_addf(out, "run %s: %s", about->run, status_word(state, about));
 	if (about->owner_pid)
@@ -103,27 +105,35 @@ write_head(struct strbuf *out, const struct run_state *state, const struct statu
 	word_hold_text(state, about->now_ms, held);
 	if (*held)
 		strbuf_addf(out, "\n  %s", held);
-	strbuf_addf(out, "\n  %s of plan %s, %s -> %s, mode %s\n", g->runbook, g->plan, g->from,
-		    g->to, mode_name(g->mode));
+	word_mode_text(state, about->now_ms, mode);
+	strbuf_addf(out, "\n  %s of plan %s, %s -> %s, %s\n", g->runbook, g->plan, g->from, g->to,
+		    mode);
 	strbuf_addf(out, "  started %s, last event after %s\n",
 		    clock_format_utc(state->started_ms, when),
 		    clock_format_duration(state->last_ms - state->started_ms, took));
 }
 
+/* Steps that are not in the run's mode are not the operator's business. */
 static void
 write_counts(struct strbuf *out, const struct run_state *state)
 {
+	uint32_t count[STEP_FAILED + 1] = {0}, n_steps = 0;
 	const char *sep = "  ";
 
-	for (int st = STEP_WAITING; st <= STEP_FAILED; st++) {
-		uint32_t n = sched_count(state->sched, (enum step_state)st);
-
-		if (!n)
+	for (uint32_t i = 0; i < state->graph->n_steps; i++) {
+		if (sched_is_out(state->sched, i))
 			continue;
-		strbuf_addf(out, "%s%" PRIu32 " %s", sep, n, step_state_name((enum step_state)st));
+		count[sched_state(state->sched, i)]++;
+		n_steps++;
+	}
+	for (int st = STEP_WAITING; st <= STEP_FAILED; st++) {
+		if (!count[st])
+			continue;
+		strbuf_addf(out, "%s%" PRIu32 " %s", sep, count[st],
+			    step_state_name((enum step_state)st));
 		sep = ", ";
 	}
-	strbuf_addf(out, " of %" PRIu32 " steps\n", state->graph->n_steps);
+	strbuf_addf(out, " of %" PRIu32 " steps\n", n_steps);
 }
 
 /* "  1 of 2 have approved: alice 2m05s ago": when more than one is wanted. */
@@ -232,7 +242,7 @@ sum_up(const struct run_state *state, const char *name)
 	struct workload w = {.name = name};
 
 	for (uint32_t i = 0; i < state->graph->n_steps; i++) {
-		if (state->graph->steps[i].workload != name)
+		if (state->graph->steps[i].workload != name || sched_is_out(state->sched, i))
 			continue;
 		w.steps++;
 		if (!is_settled(sched_state(state->sched, i)))
@@ -366,12 +376,13 @@ status_to_json(const struct run_state *state, const struct status_about *about)
 	char when[CLOCK_TEXT_MAX];
 
 	for (uint32_t i = 0; i < g->n_steps; i++)
-		json_array_append_new(steps, step_to_json(state, i));
+		if (!sched_is_out(state->sched, i))
+			json_array_append_new(steps, step_to_json(state, i));
 	return json_pack("{s:s, s:s, s:o*, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "run",
 			 about->run, "status", status_word(state, about), "held",
 			 hold_to_json(state), "pid",
 			 about->owner_pid, "plan", g->plan, "runbook", g->runbook, "from", g->from,
-			 "to", g->to, "mode", mode_name(g->mode), "started",
+			 "to", g->to, "mode", mode_name(state->mode), "started",
 			 clock_format_utc(state->started_ms, when), "last_ms",
 			 (json_int_t)(state->last_ms - state->started_ms), "workloads_back_ms",
 			 workloads_to_json(state), "steps", steps);

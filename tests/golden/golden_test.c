@@ -180,7 +180,8 @@ bind(struct golden *g)
 		graph_bind(plan, &(struct bind_request){.runbook = "move", .from = g->from,
 							.to = g->to, .mode = g->mode,
 							.only = g->n_only ? g->only : NULL,
-							.n_only = g->n_only},
+							.n_only = g->n_only,
+							.may_switch = true},
 			   &fake_source, &d, &g->graph);
 	if (!g->graph) {
 		diags_print(&d, &said);
@@ -375,7 +376,7 @@ static const struct {
 	{"undo", say_undo},        {"checkpoint", say_note}, {"output", say_note},
 	{"approve", say_person},   {"retry", say_person},    {"skip", say_person},
 	{"by-hand", say_person},   {"stop", say_person},     {"continue", say_person},
-	{"pause", say_person},
+	{"pause", say_person},     {"mode", say_person},
 	{"lost", say_resume},      {"resume", say_resume},   {"time", say_time},
 };
 

@@ -100,6 +100,8 @@ steps_differ(const struct run_state *a, const struct run_state *b, uint32_t i)
 {
 	if (sched_state(a->sched, i) != sched_state(b->sched, i))
 		return "state";
+	if (sched_is_out(a->sched, i) != sched_is_out(b->sched, i))
+		return "mode";
 	if (sched_attempts(a->sched, i) != sched_attempts(b->sched, i))
 		return "attempts";
 	if (sched_approvals(a->sched, i) != sched_approvals(b->sched, i))
@@ -119,6 +121,8 @@ runs_differ(const struct run_state *a, const struct run_state *b)
 		return "times";
 	if (a->ended != b->ended || !same_text(a->outcome, b->outcome))
 		return "end";
+	if (a->mode != b->mode)
+		return "mode";
 	if (a->hold != b->hold || (a->hold && !same_said(&a->hold_said, &b->hold_said)))
 		return "hold";
 	for (int st = STEP_WAITING; st <= STEP_FAILED; st++)
@@ -221,6 +225,17 @@ open_gate(struct vrun *v, uint32_t step)
 }
 
 static void
+pass_step(struct vrun *v, uint32_t step)
+{
+	json_t *event = event_new("step.passed", v->graph->steps[step].name);
+	const char *why = decide_why_passed(v->state, step);
+
+	if (why)
+		json_object_set_new(event, "why", json_string(why));
+	must_record(v, event);
+}
+
+static void
 take(struct vrun *v, const struct sched_command *c)
 {
 	const char *name = v->graph->steps[c->step].name;
@@ -240,7 +255,7 @@ take(struct vrun *v, const struct sched_command *c)
 		break;
 	case COMMAND_PASS:
 		say(v, "pass %s", name);
-		must_record(v, event_new("step.passed", name));
+		pass_step(v, c->step);
 		break;
 	}
 }
