@@ -260,6 +260,8 @@ build_step(const struct sim_case *c, uint32_t i, struct case_graph *g)
 		.expect_max = s->expect_max, .expect_percent = s->expect_percent,
 		.on_failure = s->on_failure, .rehearse = s->rehearse,
 		.builtin = s->kind >= KIND_JOIN, .readonly = s->kind == KIND_LOOK,
+		.modes = MODE_BIT(RESITE_DISASTER) | MODE_BIT(RESITE_PLANNED) |
+			 MODE_BIT(RESITE_REHEARSAL),
 	};
 	for (uint32_t k = 0; k < i; k++)
 		if (s->after >> k & 1)
