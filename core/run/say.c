@@ -139,7 +139,11 @@ say_once(const struct saying *s)
 	s->ret->live = rc != E_NOTFOUND;
 	if (s->ret->live)
 		return rc;
-	rc = run_lock_own(&lock, s->settings->state_dir, s->run, s->err);
+	rc = s->store ? run_lock_own(&lock, s->settings->state_dir, s->run, s->err) : E_IO;
+	if (rc == E_IO)
+		return error_set(s->err, rc, "nobody works on run %s, and its journal is not yours to "
+				 "write: let its owner say resite resume %s --wait, or hand a signed "
+				 "approval to him", s->run, s->run);
 	if (rc < 0)
 		return rc;
 	rc = write_word(s);

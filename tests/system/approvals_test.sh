@@ -251,8 +251,9 @@ else
 			id >> 36 = (select max(no) from run) order by id)")"
 	exits 3 "(a run that nobody works on)" run "$plan" many
 	run=$(last_run)
-	check "its journal is written by its owner alone" refused as daemon \
-		"$build/resite" approve "$run" sure --reason "one"
+	as daemon "$build/resite" approve "$run" sure --reason "one" >"$work/out" 2>"$work/err"
+	same "its journal is written by its owner alone" 1 $?
+	says "and it is said what to do" "resite resume $run --wait"
 	give_up
 fi
 no_process_left "no process is left"
