@@ -38,16 +38,38 @@ clock_format_utc(int64_t wall_ms, char buf[CLOCK_TEXT_MAX])
 	return buf;
 }
 
+static int
+number(const char *digits, int n)
+{
+	int value = 0;
+
+	for (int i = 0; i < n; i++)
+		value = value * 10 + digits[i] - '0';
+	return value;
+}
+
 int64_t
 clock_parse_utc(const char *text)
 {
-	struct tm tm = {0};
-	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	int ms, used = 0;
+	static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
+	struct tm tm;
 
-	if (!end || sscanf(end, ".%3dZ%n", &ms, &used) != 1 || used != 5 || end[used])
+	/* Every event of a journal is read by this: no strptime. */
+	for (size_t i = 0; i < sizeof(form); i++)
+		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+			return -1;
+	tm = (struct tm){
+		.tm_year = number(text, 4) - 1900,
+		.tm_mon = number(text + 5, 2) - 1,
+		.tm_mday = number(text + 8, 2),
+		.tm_hour = number(text + 11, 2),
+		.tm_min = number(text + 14, 2),
+		.tm_sec = number(text + 17, 2),
+	};
+	if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
+	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
 		return -1;
-	return (int64_t)timegm(&tm) * 1000 + ms;
+	return (int64_t)timegm(&tm) * 1000 + number(text + 20, 3);
 }
 
 const char *

@@ -131,14 +131,29 @@ json_parse(const char *text, size_t len, struct error *err)
 /* Below this, a tree is as cheap as looking for what could be left out. */
 #define SMALL_BYTES 2048
 
+/* Whether the character at p is escaped: an odd number of backslashes is before it. */
+static bool
+is_escaped(const char *from, const char *p)
+{
+	const char *q = p;
+
+	while (q > from && q[-1] == '\\')
+		q--;
+	return (p - q) & 1;
+}
+
 /* Behind the string that begins at p; NULL when it does not end. */
 static const char *
 skip_string(const char *p, const char *end)
 {
-	for (p++; p < end && *p != '"'; p++)
-		if (*p == '\\')
-			p++;
-	return p < end ? p + 1 : NULL;
+	const char *from = ++p;
+
+	do {
+		p = memchr(p, '"', (size_t)(end - p));
+		if (!p)
+			return NULL;
+	} while (is_escaped(from, p++));
+	return p;
 }
 
 /* Behind the array or object that begins at p; NULL when it does not end. */

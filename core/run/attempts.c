@@ -6,7 +6,6 @@
 #include "core/run/clean.h"
 #include "core/run/orchestra.h"
 #include "core/run/secret_answer.h"
-#include "core/worker/tag.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -546,33 +545,40 @@ static const struct attempt_events attempt_events = {
 
 /* --- of an earlier orchestrator ---------------------------------------------- */
 
+int
+attempts_note_lost(struct run *run, struct error *err)
+{
+	const struct loaded *l = run->l;
+	uint32_t n = sched_count(l->state->sched, STEP_RUNNING);
+
+	run->lost = calloc(n ? n : 1, sizeof(*run->lost));
+	if (!run->lost)
+		return error_set(err, E_NOMEM, "out of memory");
+	for (uint32_t i = 0; run->n_lost < n && i < l->graph->n_steps; i++)
+		if (sched_state(l->state->sched, i) == STEP_RUNNING)
+			tag_write(run->lost[run->n_lost++], run->lock.scope, l->run,
+				  l->graph->steps[i].name, sched_attempts(l->state->sched, i));
+	return 0;
+}
+
 static bool
-is_lost_attempt(void *ctx, const char *tag)
+is_lost(void *ctx, const char *tag)
 {
 	const struct run *run = ctx;
-	const struct graph *g = run->l->graph;
-	char wanted[TAG_MAX];
 
-	for (uint32_t i = 0; i < g->n_steps; i++) {
-		if (sched_state(run->l->state->sched, i) != STEP_RUNNING)
-			continue;
-		tag_write(wanted, run->lock.scope, run->l->run, g->steps[i].name,
-			  sched_attempts(run->l->state->sched, i));
-		if (!strcmp(wanted, tag))
+	for (uint32_t i = 0; i < run->n_lost; i++)
+		if (!strcmp(run->lost[i], tag))
 			return true;
-	}
 	return false;
 }
 
-/* The lock is free, so no worker lives.  But a daemon of an attempt that was open when
- * its orchestrator was lost may have closed the lock. */
+/* The lock is free, so no worker lives.  But a daemon of theirs may have closed the lock,
+ * and there are file systems on which locks do not hold. */
 int
 attempts_end_lost(struct run *run, int64_t wait_ms, struct error *err)
 {
-	unsigned left = 0;
+	unsigned left = run->n_lost ? tag_kill(0, is_lost, run, wait_ms) : 0;
 
-	if (sched_count(run->l->state->sched, STEP_RUNNING))
-		left = tag_kill(0, is_lost_attempt, run, wait_ms);
 	return left ? error_set(err, E_BUSY, "run %s: %u processes of attempts that were lost cannot "
 				"be killed and may act: grep -l " TAG_VARIABLE "= /proc/*/environ finds "
 				"them", run->l->run, left) : 0;

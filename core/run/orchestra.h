@@ -6,6 +6,7 @@
 #include "core/run/lock.h"
 #include "core/run/plugins.h"
 #include "core/run/run.h"
+#include "core/worker/tag.h"
 
 /* One open attempt. */
 struct live {
@@ -50,6 +51,8 @@ struct run {
 	int plan_fd;                  /* the plan's lock; -1: not taken */
 	struct live **live;           /* by step; NULL: no open attempt */
 	uint32_t n_live;
+	char (*lost)[TAG_MAX];        /* a resume: marks of attempts that were open */
+	uint32_t n_lost;
 	struct effect *effect;        /* in order */
 	size_t n_effects, effects_cap;
 	json_t **shown;               /* events queued, for the observer */
@@ -89,8 +92,11 @@ void attempts_refuse_asks(struct run *run);
 void attempts_cancel_out(struct run *run, const char *why);
 /* For a halted run: those whose start has not become durable will never start. */
 void attempts_forget_unstarted(struct run *run);
-/* Kills what the attempts that were open when the last orchestrator was lost have left
- * behind, and waits until it is gone.  E_BUSY. */
+/* Notes the marks of the attempts that were open when the last orchestrator was lost:
+ * before run.resumed is applied.  E_NOMEM. */
+int attempts_note_lost(struct run *run, struct error *err);
+/* Kills what they have left behind, and waits until it is gone: once run.resumed is
+ * durable, so that the last orchestrator, should it live, is fenced.  E_BUSY. */
 int attempts_end_lost(struct run *run, int64_t wait_ms, struct error *err);
 
 #endif

@@ -397,6 +397,7 @@ release(struct run *run)
 	free(run->shown);
 	free(run->effect);
 	free(run->live);
+	free(run->lost);
 	journal_free(run->journal);
 	redact_release(&run->secrets);
 	json_decref(run->signers);
@@ -422,6 +423,8 @@ go(struct run *run, json_t *first, int *ret_exit, struct error *err)
 
 	if (rc == 0)
 		rc = journal_flush(run->journal, err);
+	if (rc == 0)
+		rc = attempts_end_lost(run, WORKERS_WAIT_MS, err);
 	if (rc < 0) {
 		uv_prepare_stop(&run->turn);
 		return rc;
@@ -576,7 +579,7 @@ run_resume(struct loaded *l, const struct settings *settings, struct store *stor
 	rc = plan_lock_take(settings->state_dir, l->graph->plan, l->run, l->state->started_ms,
 			    &run.plan_fd, err);
 	if (rc == 0)
-		rc = attempts_end_lost(&run, WORKERS_WAIT_MS, err);
+		rc = attempts_note_lost(&run, err);
 	if (rc == 0)
 		return orchestrate(&run, store, true, ret_exit, err);
 	plan_lock_release(run.plan_fd);

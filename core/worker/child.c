@@ -58,6 +58,9 @@ reason(struct resite_op *op, int rc)
 
 	if (!op->said.text)
 		return own_reason(op, rc);
+	/* A plugin that only knows that it was to stop. */
+	if (rc == RESITE_ERR_CANCELLED && !*host_text && !in_time(op))
+		op_explain(op, "its time was over");
 	if (!*host_text || strstr(op->said.text, host_text) ||
 	    asprintf(&joined, "%s (%s)", op->said.text, host_text) < 0)
 		return op->said.text;

@@ -53,8 +53,12 @@ struct nest {
 	int fds[2 * FDS_MAX]; /* descriptors that arrived and no fork has used yet */
 	size_t n_fds;
 	int signal_fd;
-	const char **open_tags; /* of the attempts that were open when the parent was lost; else NULL */
-	size_t n_open_tags;
+	/* Marks of attempts that did not end by themselves: the parent ends what they have
+	 * left, and when it is gone, we do. */
+	struct {
+		char **item;
+		size_t len, cap;
+	} lost;
 	unsigned first_closed; /* an attempt has no descriptor from here on */
 	pid_t pid;
 	struct lines in;
@@ -155,6 +159,16 @@ report_exit(struct nest *nest, const struct kid *kid, int status, const struct r
 		    ru->ru_maxrss, cpu_us);
 }
 
+/* Takes the string. */
+static void
+keep_mark(struct nest *nest, char *tag)
+{
+	if (!tag || vec_reserve(&nest->lost.item, nest->lost.len + 1, &nest->lost.cap) < 0)
+		free(tag); /* the next resume finds what it stands for */
+	else
+		nest->lost.item[nest->lost.len++] = tag;
+}
+
 /* What is left of the group is killed before its leader is reaped: until then the
  * kernel gives the number to nobody else. */
 static void
@@ -171,7 +185,9 @@ reap_one(struct nest *nest, pid_t pid)
 	if (wait4(pid, &status, WNOHANG, &ru) != pid || i == nest->kids.len)
 		return; /* an orphan of an attempt: nobody asks how it ended */
 	report_exit(nest, &nest->kids.item[i], status, &ru);
-	if (!nest->open_tags)
+	if (status != 0)
+		keep_mark(nest, nest->kids.item[i].tag);
+	else
 		free(nest->kids.item[i].tag);
 	nest->kids.item[i] = nest->kids.item[--nest->kids.len];
 }
@@ -359,12 +375,12 @@ end_orphans(struct nest *nest)
 }
 
 static bool
-is_open_tag(void *ctx, const char *tag)
+is_lost_tag(void *ctx, const char *tag)
 {
 	const struct nest *nest = ctx;
 
-	for (size_t i = 0; i < nest->n_open_tags; i++)
-		if (!strcmp(nest->open_tags[i], tag))
+	for (size_t i = 0; i < nest->lost.len; i++)
+		if (!strcmp(nest->lost.item[i], tag))
 			return true;
 	return false;
 }
@@ -376,18 +392,16 @@ end_all(struct nest *nest)
 {
 	int64_t until = clock_mono_ms() + END_GRACE_MS, left;
 
-	/* Their memory stays to the end of the process, which is near. */
-	nest->open_tags = calloc(nest->kids.len + 1, sizeof(*nest->open_tags));
-	for (size_t i = 0; nest->open_tags && i < nest->kids.len; i++)
-		nest->open_tags[nest->n_open_tags++] = nest->kids.item[i].tag;
+	for (size_t i = 0; i < nest->kids.len; i++)
+		keep_mark(nest, strdup(nest->kids.item[i].tag));
 	signal_all(nest, SIGTERM);
 	while (nest->kids.len > 0 && (left = until - clock_mono_ms()) > 0)
 		wait_for_event(nest, false, left);
 	signal_all(nest, SIGKILL);
 	while (nest->kids.len > 0)
 		wait_for_event(nest, false, -1);
-	if (nest->n_open_tags > 0)
-		tag_kill(nest->pid, is_open_tag, nest, END_GRACE_MS);
+	if (nest->lost.len > 0)
+		tag_kill(nest->pid, is_lost_tag, nest, END_GRACE_MS);
 	end_orphans(nest);
 }
 

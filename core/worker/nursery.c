@@ -224,7 +224,9 @@ is_tag_of_ours(void *ctx, const char *tag)
 	for (size_t i = 0; i < n->slots.len; i++) {
 		const struct attempt *a = n->slots.item[i];
 
-		if (a && a->tag && !a->exited && !strcmp(a->tag, tag))
+		/* One that ended by itself may have left a service. */
+		if (a && a->tag && !(a->exited && a->end.has_result && !a->end.signal &&
+				     !a->end.status) && !strcmp(a->tag, tag))
 			return true;
 	}
 	return false;

@@ -198,14 +198,15 @@ huge_undo(ARGS)
 	return rc;
 }
 
+/* 5,000 records of some size. */
 static int
-many_undo(ARGS)
+write_undo(ARGS, int width)
 {
-	char was[32];
+	char was[1024];
 	struct resite_kv kv[] = {{"was.home", was}, {"set.home", "CN=2:1"}};
 
 	for (int i = 0; i < 5000; i++) {
-		snprintf(was, sizeof(was), "CN=1:%d", i);
+		snprintf(was, sizeof(was), "CN=1:%0*d", width, i);
 		if (host->undo_add(op, 1, "set it back", kv, 2) != RESITE_OK)
 			return RESITE_ERR_BUG;
 		host->progress(op, (uint64_t)i + 1, 5000, "users");
@@ -225,6 +226,9 @@ deaf_revert(ARGS)
 		;
 	return rc;
 }
+
+static int many_undo(ARGS) { return write_undo(op, host, 1); }
+static int large_undo(ARGS) { return write_undo(op, host, 800); }
 
 static int
 undeclared_output(ARGS)
@@ -329,7 +333,7 @@ static const struct resite_action actions[] = {
 	ACT("left-behind", left_behind), ACT("daemonizes", daemonizes),
 	ACT("hidden-daemon", hidden_daemon), ACT("lock-daemon", lock_daemon),
 	ACT("polite-daemon", polite_daemon), ACT("service", service),
-	ACT("huge-undo", huge_undo), ACT("many-undo", many_undo),
+	ACT("huge-undo", huge_undo), ACT("many-undo", many_undo), ACT("large-undo", large_undo),
 	ACT("undeclared-output", undeclared_output), ACT("leak-fds", leak_fds),
 	ACT("tell-fds", tell_fds), ACT("threads", threads), ACT("secret", secret),
 	ACT("slow-cancel", slow_cancel),

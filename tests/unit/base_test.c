@@ -142,6 +142,12 @@ START_TEST(times_read_as_people_write_them)
 	char buf[CLOCK_TEXT_MAX];
 
 	ck_assert_str_eq(clock_format_utc(0, buf), "1970-01-01T00:00:00.000Z");
+	ck_assert_int_eq(clock_parse_utc(clock_format_utc(INT64_C(1795392000123), buf)),
+			 INT64_C(1795392000123));
+	ck_assert_int_eq(clock_parse_utc("2026-13-01T00:00:00.000Z"), -1);
+	ck_assert_int_eq(clock_parse_utc("2026-11-23T00:00:00.00Z"), -1);
+	ck_assert_int_eq(clock_parse_utc("2026-11-23T00:00:00.000Z "), -1);
+	ck_assert_int_eq(clock_parse_utc(""), -1);
 	ck_assert_str_eq(clock_format_duration(450, buf), "450ms");
 	ck_assert_str_eq(clock_format_duration(12345, buf), "12.3s");
 	ck_assert_str_eq(clock_format_duration(245000, buf), "4m05s");
