@@ -38,10 +38,6 @@ begin() {
 }
 under_way() {
 	check "(the step is under way)" soon test -s "$work/one.started"
-	step_pid=$(tail -n 1 "$work/one.started")
-}
-gone() {
-	[[ ! -e /proc/$1 || $(awk '/^State/{print $2}' "/proc/$1/status" 2>/dev/null) == Z ]]
 }
 applied_once() {
 	same "$1" "1 1" "$(wc -l <"$work/one.applied") $(wc -l <"$work/two.applied")"
