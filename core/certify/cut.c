@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -178,18 +179,32 @@ is_last_of_its_name(const struct cutting *c, size_t at)
 	return true;
 }
 
+/* Takes back what happened to one name. */
+static int
+cut_name(const struct cutting *c, const struct fault_record *r)
+{
+	char kept[PATH_MAX + 32];
+
+	if (r->kind != FAULT_RECORD_GONE)
+		return files_remove(path_of(r), c->err);
+	fault_gone_name(c->page, r->offset, kept);
+	if (rename(kept, path_of(r)) < 0)
+		return error_errno(c->err, errno, "%s", path_of(r));
+	return 0;
+}
+
+/* The newest first: what happened to a name is on disk in its order, or not at all. */
 static int
 cut_names(const struct cutting *c)
 {
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < c->n; i++) {
+	for (size_t i = c->n; rc == 0 && i-- > 0;) {
 		const struct fault_record *r = c->record[i];
 
-		if (r->kind == FAULT_RECORD_BYTES || r->state != FAULT_UNSYNCED ||
-		    is_kept(c, path_of(r), UINT64_MAX - 1))
-			continue;
-		rc = files_remove(path_of(r), c->err);
+		if (r->kind != FAULT_RECORD_BYTES && r->state == FAULT_UNSYNCED &&
+		    !is_kept(c, path_of(r), UINT64_MAX - 1))
+			rc = cut_name(c, r);
 	}
 	return rc;
 }

@@ -2,7 +2,7 @@
  *
  * A page of a file that was written and not synced may be on the disk or not, sector by
  * sector and in any order; so may a file's new size, a new file's name in its folder, and
- * a new folder's name in its own.  What was synced is there.  A sync that failed has kept
+ * a new folder's name in its own; a file that was removed may be there again.  What was synced is there.  A sync that failed has kept
  * nothing, and no later one of the same pages does.
  */
 #ifndef CORE_CERTIFY_CUT_H

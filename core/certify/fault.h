@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define FAULT_ENV "RESITE_FAULT" /* names the mapped file; the shim does nothing without */
 #define FAULT_MAGIC UINT32_C(0x46545352)
@@ -55,6 +56,7 @@ enum fault_record_kind {
 	FAULT_RECORD_BYTES,  /* [offset, offset + len) was changed; old_len bytes of it follow */
 	FAULT_RECORD_CREATE, /* the file was made */
 	FAULT_RECORD_DIR,    /* the directory was made */
+	FAULT_RECORD_GONE,   /* the file was removed; fault_gone_name(offset) is the same file */
 };
 
 enum fault_record_state {
@@ -84,9 +86,19 @@ struct fault_page {
 	_Atomic uint32_t cut;    /* the power is off: everybody dies at its next call */
 	_Atomic int32_t owner;   /* pid of the orchestrator */
 	_Atomic uint32_t full;   /* the arena was too small: what it says is not whole */
+	_Atomic uint32_t gone;   /* files removed so far */
 	_Atomic uint64_t used;   /* bytes of the arena */
 	char root[PATH_MAX];     /* of all that can get lost; ends without a slash */
 	_Alignas(8) unsigned char arena[FAULT_ARENA_BYTES];
 };
+
+/* Where a removed file is kept, for it comes back when the power fails before its folder is
+ * synced. */
+static inline int
+fault_gone_name(const struct fault_page *page, uint64_t number, char path[PATH_MAX + 32])
+{
+	return snprintf(path, PATH_MAX + 32, "%s/.gone.%llu", page->root,
+			(unsigned long long)number);
+}
 
 #endif

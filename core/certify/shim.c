@@ -272,18 +272,24 @@ mark(const char *synced, uint32_t state)
 	}
 }
 
-static void
+/* The file's records mean nothing any more.  Whether its name was durable. */
+static bool
 forget_file(const char *path)
 {
 	struct fault_page *p = page();
+	bool durable = true;
 
 	for (uint64_t at = 0; at < p->used;) {
 		struct fault_record *r = (struct fault_record *)(void *)(p->arena + at);
 
 		at += r->size;
-		if (!strcmp(record_path(r), path))
-			r->state = FAULT_VOID;
+		if (strcmp(record_path(r), path) || r->kind == FAULT_RECORD_GONE)
+			continue;
+		if (r->kind == FAULT_RECORD_CREATE && r->state == FAULT_UNSYNCED)
+			durable = false;
+		r->state = FAULT_VOID;
 	}
+	return durable;
 }
 
 /* --- the calls: files ---------------------------------------------------- */
@@ -543,13 +549,36 @@ mkdir(const char *name, mode_t mode)
 	return rc;
 }
 
+/* A second name for a file that is about to be removed; 0: it is none of those that come
+ * back. */
+static uint32_t
+keep_removed(const char *name)
+{
+	char kept[PATH_MAX + 32];
+	struct stat st;
+	uint32_t number;
+
+	if (!ours_by_name(name) || lstat(name, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	number = ++page()->gone;
+	fault_gone_name(page(), number, kept);
+	if (syscall(SYS_linkat, AT_FDCWD, name, AT_FDCWD, kept, 0) < 0)
+		page()->full = 1;
+	return number;
+}
+
 EXPORT int
 unlink(const char *name)
 {
+	uint32_t number = keep_removed(name);
 	int rc = (int)syscall(SYS_unlinkat, AT_FDCWD, name, 0);
+	struct fault_record *r;
 
-	if (rc == 0 && ours_by_name(name))
-		forget_file(name);
+	if (rc < 0 || !number || !forget_file(name))
+		return rc;
+	r = add_record(FAULT_RECORD_GONE, name, 0);
+	if (r)
+		r->offset = number;
 	return rc;
 }
 
