@@ -69,9 +69,9 @@ broken() {
 broken sync "are left after it"
 broken undo "has no undo record"
 broken probe "was changed twice"
-again=$(sed -n 's/^ *again: resite \(.*\) DIR$/\1/p' "$work/out" | head -n 1)
-# shellcheck disable=SC2086 # words
-exits 1 "a case that has failed fails again alone" $again "$work/again"
+# One that fails wherever the calls of the two branches have come to lie this time.
+exits 1 "a case that fails alone" certify --seed "$seed" --broken sync --case 1.effect.2.power "$work/again"
+says "says how to run it again" "again: resite certify --seed $seed --broken sync --case 1.effect.2.power DIR"
 says "its folder is kept" "(kept: $work/again/"
 
 echo "# bad input"
