@@ -10,8 +10,8 @@
  *	          undo [records=], checkpoint [name= data=], output [name= value=].
  *	          Words of a person: approve retry skip by-hand [actor=], pause, stop
  *	          [now=1], continue.
- *	          lost: the orchestrator is killed, a new one resumes; resume: after it had
- *	          ended; time: only time goes on; raw JSON: an event as it stands.
+ *	          lost: the orchestrator is killed, a new one resumes; cut: killed before its
+ *	          last commit, so what it had queued is gone; resume: after it had ended; time: only time goes on; raw JSON: an event as it stands.
  * and what must come out of it:
  *	schedule  each decision and refusal, with its virtual time
  *	journal   the events
@@ -355,7 +355,7 @@ say_resume(struct golden *g, const struct word *w)
 		g->refusal[i] = NULL;
 	}
 	strbuf_addf(&g->schedule, "%" PRId64 " %s\n", g->run.now_ms - VRUN_EPOCH_MS, w->word);
-	if (!vrun_resume(&g->run, &err))
+	if (!strcmp(w->word, "cut") ? !vrun_cut(&g->run, &err) : !vrun_resume(&g->run, &err))
 		refused(g, "refused", &err);
 }
 
@@ -376,7 +376,7 @@ static const struct {
 	{"undo", say_undo},        {"checkpoint", say_note}, {"output", say_note},
 	{"approve", say_person},   {"retry", say_person},    {"skip", say_person},
 	{"by-hand", say_person},   {"stop", say_person},     {"continue", say_person},
-	{"pause", say_person},     {"mode", say_person},
+	{"pause", say_person},     {"mode", say_person},     {"cut", say_resume},
 	{"lost", say_resume},      {"resume", say_resume},   {"time", say_time},
 };
 

@@ -347,6 +347,7 @@ turn(struct vrun *v)
 	struct sched_command c;
 
 	v->n_taken = 0;
+	v->n_before = v->n_journal;
 	sched_time(v->state->sched, v->now_ms);
 	while (sched_next(v->state->sched, &c))
 		take(v, &c);
@@ -392,8 +393,10 @@ vrun_event(struct vrun *v, json_t *event, struct error *err)
 {
 	if (!record(v, event, err))
 		return false;
-	if (!v->over)
-		turn(v);
+	if (v->over)
+		return true;
+	turn(v);
+	v->n_before--; /* what a worker says shares the commit of what follows from it */
 	return true;
 }
 
@@ -440,4 +443,23 @@ vrun_resume(struct vrun *v, struct error *err)
 	must_record(v, event_new("run.resumed", NULL));
 	turn(v);
 	return true;
+}
+
+bool
+vrun_cut(struct vrun *v, struct error *err)
+{
+	struct run_state *fold = vrun_fold(v, v->n_before), *shadow = vrun_fold(v, v->n_before);
+
+	if (!fold || !shadow) {
+		run_state_free(fold);
+		run_state_free(shadow);
+		return false;
+	}
+	while (v->n_journal > v->n_before)
+		json_decref(v->journal[--v->n_journal].event);
+	run_state_free(v->state);
+	run_state_free(v->shadow);
+	v->state = fold;
+	v->shadow = shadow;
+	return vrun_resume(v, err);
 }

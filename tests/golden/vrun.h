@@ -27,6 +27,7 @@ struct vrun {
 	struct run_state *shadow;  /* folds the journal, event by event */
 	struct vevent *journal;
 	size_t n_journal, journal_cap;
+	size_t n_before;           /* events that were durable before the last commit */
 	struct sched_command *taken; /* in this turn */
 	size_t n_taken, taken_cap;
 	int64_t now_ms;
@@ -60,6 +61,9 @@ bool vrun_word(struct vrun *v, json_t *event, struct error *err);
 /* The orchestrator is lost, or had ended: a new one folds the journal and goes on.
  * False when the run has ended. */
 bool vrun_resume(struct vrun *v, struct error *err);
+
+/* The same, but it was lost before its last commit: those events are gone. */
+bool vrun_cut(struct vrun *v, struct error *err);
 
 /* A fresh fold of the first n events, which the caller frees; NULL marks v broken. */
 struct run_state *vrun_fold(struct vrun *v, size_t n);

@@ -100,6 +100,7 @@ draw_fate(struct chance *r, const struct character *ch)
 	f.total = x >> 33 & 31 ? 8 : 0;
 	f.undo = x >> 23 & 7 ? 0 : 1 + (x >> 26 & 3);
 	f.notes = !(x >> 28 & 15);
+	f.moved = !(x >> 38 & 7);
 	if (!ch->faults || !chance_one_in(r, ch->faults))
 		return f;
 	f.outcome = draw_outcome(r);
@@ -137,14 +138,14 @@ draw_step(struct chance *r, const struct character *ch, struct sim_case *c, uint
 	s->on_failure = policies[x >> 30 & 7];
 	s->rehearse = rehearsals[x >> 4 & 3];
 	s->needs = x >> 6 & 1 ? 1 : (uint8_t)(1 + (x >> 7 & 15) % CASE_ACTORS);
-	s->expect_max = x >> 11 & 7 ? -1 : 5;
-	s->expect_percent = x >> 14 & 7 ? -1 : 60;
+	s->expect_max = x >> 11 & 7 || s->kind != KIND_DO ? -1 : 5;
+	s->expect_percent = x >> 14 & 7 || s->kind != KIND_DO ? -1 : 60;
 	s->backoff_ms = (uint16_t)(100 * (x >> 17 & 3));
-	s->max_backoff_ms = x >> 19 & 1 ? 0 : 250;
+	s->max_backoff_ms = x >> 19 & 1 ? 0 : 350;
 	s->timeout_ms = x >> 20 & 7 ? 2000 : 500;
 	s->weight_ms = (uint16_t)(1 + (x >> 23 & 127));
 	s->limits = 0;
-	for (uint32_t k = 0; k < c->n_limits; k++)
+	for (uint32_t k = 0; k < c->n_limits && s->kind <= KIND_LOOK; k++)
 		s->limits |= (uint8_t)(chance_one_in(r, ch->limited) << k);
 	s->after = draw_after(r, ch, i);
 	for (uint32_t k = 0; k < CASE_FATES; k++)
@@ -156,10 +157,15 @@ draw_acts(struct chance *r, struct sim_case *c)
 {
 	static const uint8_t often[] = {ACT_APPROVE, ACT_RETRY, ACT_SKIP, ACT_BY_HAND};
 
+	uint16_t at = 0;
+
 	c->n_acts = (uint8_t)(chance_one_in(r, 3) ? 0 : chance_below(r, CASE_ACTS + 1));
-	for (uint32_t i = 0; i < c->n_acts; i++)
+	for (uint32_t i = 0; i < c->n_acts; i++) {
+		/* Often several in a row: what one breaks, the next one shows. */
+		if (!chance_one_in(r, 3))
+			at += (uint16_t)chance_below(r, c->n_steps + 2u);
 		c->act[i] = (struct case_act){
-			.at = (uint16_t)chance_below(r, 4u * c->n_steps + 4),
+			.at = at,
 			.wait_ms = (uint16_t)(chance_one_in(r, 2) ? 0 : chance_below(r, 300)),
 			.kind = chance_one_in(r, 6) ? often[chance_below(r, COUNT_OF(often))] :
 						      (uint8_t)chance_below(r, ACT_KINDS),
@@ -167,6 +173,7 @@ draw_acts(struct chance *r, struct sim_case *c)
 			.actor = (uint8_t)chance_below(r, CASE_ACTORS),
 			.aimed = !chance_one_in(r, 4),
 		};
+	}
 }
 
 void
@@ -195,6 +202,7 @@ case_draw(struct sim_case *c, uint64_t seed, uint32_t max_steps)
 	c->waits = !chance_one_in(&r, 4);
 	c->batch = chance_one_in(&r, 4);
 	c->json = chance_one_in(&r, 16);
+	c->bound = chance_one_in(&r, 16) ? (uint32_t)chance_next(&r) : 0;
 	c->deadline_ms = chance_one_in(&r, 32) ? 1000 : 0;
 	for (uint32_t i = 0; i < c->n_steps; i++)
 		draw_step(&r, &ch, c, i);
@@ -214,6 +222,7 @@ case_drop_step(struct sim_case *c, uint32_t i)
 		*after = (*after & low_bits(i)) | (*after >> 1 & ~low_bits(i));
 		c->step[k - 1] = c->step[k];
 	}
+	c->bound = (c->bound & low_bits(i)) | (c->bound >> 1 & ~low_bits(i));
 	c->n_steps--;
 	for (uint32_t k = 0; k < c->n_acts; k++)
 		if (c->act[k].step > i || c->act[k].step >= c->n_steps)

@@ -36,6 +36,7 @@ struct case_fate {
 	bool early;              /* it ends before its probe has said anything */
 	bool silent;             /* it says no more, and is killed at its deadline */
 	bool notes;              /* a checkpoint and an output */
+	bool moved;              /* the world is not what the preview found */
 };
 
 struct case_step {
@@ -81,6 +82,7 @@ struct sim_case {
 	bool json;               /* the durable state is folded from JSON */
 	uint16_t deadline_ms;    /* of the run; 0: none */
 	uint8_t limit[CASE_LIMITS];
+	uint32_t bound;          /* bits: steps that are bound to a preview */
 	struct case_step step[CASE_STEPS];
 	struct case_act act[CASE_ACTS];
 };

@@ -15,6 +15,7 @@
 	X(REHEARSAL, "runs in mode rehearsal")                                                  \
 	X(LIMITED, "runs with limits")                                                          \
 	X(RUN_DEADLINE, "runs with a deadline of their own")                                    \
+	X(BOUND, "runs bound to a preview")                                                     \
 	X(STARTS, "attempts started")                                                           \
 	X(RETRIES, "of these: not the step's first")                                            \
 	X(GATES, "gates opened")                                                                \

@@ -135,7 +135,10 @@ make_durable(struct sim *s)
 	for (; s->n_durable < s->n_journal; s->n_durable++) {
 		const struct run_event *e = &s->journal[s->n_durable].event;
 
-		touched |= e->step == SCHED_NONE ? s->of.all : 1u << e->step;
+		if (e->step != SCHED_NONE)
+			touched |= 1u << e->step;
+		else if (e->kind == EVENT_RUN_RESUMED || e->kind == EVENT_RUN_ENDED)
+			touched = s->of.all;
 		fold(s, s->durable, &s->journal[s->n_durable], s->c->json);
 		note_known(s, e);
 	}
@@ -162,8 +165,10 @@ commit(struct sim *s)
 {
 	enum act_kind crash = s->n_journal > s->n_durable ? s->crash : ACT_KINDS;
 
-	if (crash != ACT_KINDS)
+	if (crash != ACT_KINDS) {
 		s->crash = ACT_KINDS;
+		s->crashed = crash;
+	}
 	if (crash == ACT_CUT)
 		return false;
 	if (s->n_journal > s->n_durable)
@@ -294,11 +299,14 @@ sim_turn(struct sim *s)
 		while (!s->broken && sched_next(s->live->sched, &c))
 			take(s, &c);
 		if (!commit(s)) {
+			sim_trace(s, s->crashed == ACT_CUT ? "cut" : "lost");
 			sim_lose(s);
 			return;
 		}
 	} while (!s->broken && (s->n_journal > s->n_durable || s->n_effects));
 	if (!look_for_end(s)) {
+		sim_trace(s, "lost");
+		s->only_here = true;
 		sim_lose(s);
 		return;
 	}
@@ -306,6 +314,18 @@ sim_turn(struct sim *s)
 }
 
 /* --- a run's life -------------------------------------------------------- */
+
+static json_t *
+make_previewed(const struct sim *s)
+{
+	json_t *steps = json_object();
+
+	for (uint32_t i = 0; i < s->c->n_steps; i++)
+		if (s->rules.bound >> i & 1)
+			json_object_set_new(steps, case_step_name(i),
+					    json_pack("{s:s}", "fingerprint", "as-it-was"));
+	return json_pack("{s:s, s:o}", "made", "then", "steps", steps);
+}
 
 void
 sim_start(struct sim *s)
@@ -318,7 +338,9 @@ sim_start(struct sim *s)
 		return;
 	}
 	s->crash = ACT_KINDS;
-	sim_event(s, &(struct run_event){.kind = EVENT_RUN_STARTED, .step = SCHED_NONE});
+	s->previewed = s->c->bound ? make_previewed(s) : NULL;
+	sim_event(s, &(struct run_event){.kind = EVENT_RUN_STARTED, .step = SCHED_NONE,
+					 .value = s->previewed});
 	commit(s);
 	sim_turn(s);
 }
@@ -397,9 +419,12 @@ sim_word(struct sim *s, const struct rules_word *w)
 	if (w->kind == EVENT_ABANDON)
 		abandon(s);
 	s->paused_said = false;
-	if (!commit(s)) { /* nobody was told that it was taken */
-		if (s->n_durable == s->n_journal)
+	if (!commit(s)) {
+		bool durable = s->n_durable == s->n_journal;
+
+		if (durable)
 			trace_word(s, w);
+		sim_trace(s, durable ? "cut" : "lost"); /* what follows from it is not */
 		if (!s->live->ended || s->n_durable < s->n_journal)
 			sim_lose(s);
 		return true;
@@ -448,13 +473,15 @@ sim_lose(struct sim *s)
 	if (s->broken)
 		return;
 	check_acknowledged(s);
-	compare(s, s->of.all);
 	s->over = s->paused_said = false;
 	sim_event(s, &(struct run_event){.kind = EVENT_RUN_RESUMED, .step = SCHED_NONE});
 	rules_lost(&s->of, &s->rules);
 	sim_cover(s, COVER_RESUMED);
-	if (commit(s))
+	if (commit(s)) {
 		sim_turn(s);
-	else
-		sim_lose(s);
+		return;
+	}
+	s->only_here = true;
+	sim_trace(s, "lost");
+	sim_lose(s);
 }

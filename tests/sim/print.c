@@ -95,6 +95,9 @@ add_conf(const struct sim *s, const struct sim_case *c, struct strbuf *out)
 	strbuf_addf(out, "mode %s\njobs %d\n", mode_name(c->mode), c->jobs);
 	for (uint32_t i = 0; i < c->n_steps; i++)
 		strbuf_addf(out, "weight %s %d\n", case_step_name(i), c->step[i].weight_ms);
+	for (uint32_t i = 0; i < c->n_steps; i++)
+		if (s->of.may_apply & s->of.probes & c->bound & 1u << i)
+			strbuf_addf(out, "previewed %s as-it-was 1 8\n", case_step_name(i));
 	if (s->only_here || c->deadline_ms || !c->waits)
 		strbuf_addstr(out, "# Not all of this can be said in a golden case:\n");
 	if (s->only_here)

@@ -43,6 +43,7 @@ rules_begin(const struct sim_case *c, struct rules_of *of, struct rules *ret)
 		of->may_apply |= s->kind <= KIND_BLIND &&
 				 (!rehearsal || s->rehearse == REHEARSE_RUN) ? BIT(i) : 0;
 	}
+	ret->bound = c->bound & of->may_apply & of->probes;
 	find_paths(of);
 }
 
@@ -230,11 +231,14 @@ rules_probed(const struct rules_of *of, struct rules *r, uint32_t i,
 							s->expect_percent * found->total) :
 				      s->expect_max < 0 && s->expect_percent < 0;
 	bool left = !found->told || found->changes;
+	bool moved = r->bound & BIT(i) && (!found->told || found->moved);
 
 	if (found->told)
 		r->doubt &= ~BIT(i);
 	if (apply)
 		r->intent |= BIT(i);
+	if (apply)
+		r->bound &= ~BIT(i);
 	if (apply && !(of->may_apply & BIT(i)))
 		return "applies what may only be looked at";
 	if (apply && !found->told && doubt)
@@ -243,7 +247,9 @@ rules_probed(const struct rules_of *of, struct rules *r, uint32_t i,
 		return "applies though nothing is left to change";
 	if (apply && !expected)
 		return "applies more than the plan expects, or an unknown number";
-	if (!apply && of->may_apply & BIT(i) && left && expected && (found->told || !doubt))
+	if (apply && moved)
+		return "applies what the preview has not found";
+	if (!apply && of->may_apply & BIT(i) && left && expected && !moved && (found->told || !doubt))
 		return "does not apply what it may";
 	return NULL;
 }
@@ -321,10 +327,12 @@ take_step_word(const struct rules_of *of, struct rules *r, const struct rules_wo
 		if (__builtin_popcount(r->approved[i]) < step_of(of, i)->needs)
 			return;
 	}
-	if (w->kind == EVENT_RETRY)
+	if (w->kind == EVENT_RETRY) {
 		r->tries[i] = 0;
-	else
+		r->bound &= ~BIT(i);
+	} else {
 		r->settled |= BIT(i);
+	}
 	r->asks &= ~BIT(i);
 	r->stops &= ~BIT(i);
 	r->waits &= ~BIT(i);
@@ -405,13 +413,15 @@ rules_check(const struct rules_of *of, const struct rules *r, const struct run_s
 	    bool acting, uint32_t *ret_step)
 {
 	struct seen seen = {{0}};
-	uint32_t wrong, doubt = 0, attempts = 0, undo = 0, needs = 0;
+	uint32_t wrong, doubt = 0, intent = 0, bound = 0, attempts = 0, undo = 0, needs = 0;
 
 	for (uint32_t i = 0; i < of->c->n_steps; i++) {
 		const struct node *n = &state->sched->node[i];
 
 		seen.in[n->state] |= BIT(i);
 		doubt |= (uint32_t)state->facts[i].in_doubt << i;
+		intent |= (uint32_t)state->facts[i].intent << i;
+		bound |= (uint32_t)(state->facts[i].previewed != NULL) << i;
 		attempts |= (uint32_t)(n->attempts != r->attempts[i]) << i;
 		undo |= (uint32_t)(state->facts[i].undo_records != r->undo[i]) << i;
 		needs |= (uint32_t)(n->state == STEP_GATE &&
@@ -423,6 +433,10 @@ rules_check(const struct rules_of *of, const struct rules *r, const struct run_s
 		return say(wrong, ret_step, "its state is not what the rules say");
 	if (doubt ^ r->doubt)
 		return say(doubt ^ r->doubt, ret_step, "its doubt is not what the rules say");
+	if (intent ^ r->intent)
+		return say(intent ^ r->intent, ret_step, "its intent is not what the rules say");
+	if ((bound ^ r->bound) & of->may_apply & of->probes)
+		return say(bound ^ r->bound, ret_step, "it is not bound to its preview as the rules say");
 	if (attempts)
 		return say(attempts, ret_step, "its attempts are not what the rules say");
 	if (needs)

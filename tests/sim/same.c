@@ -49,6 +49,8 @@ facts_differ(const struct step_facts *a, const struct step_facts *b)
 		return "intent and doubt";
 	if (a->undo_records != b->undo_records)
 		return "undo records";
+	if (!a->previewed != !b->previewed)
+		return "whether it is bound to a preview";
 	if (!same_text(a->now, b->now) || !same_text(a->text, b->text) ||
 	    !same_text(a->checkpoint, b->checkpoint) ||
 	    !same_text(a->checkpoint_data, b->checkpoint_data))
@@ -155,6 +157,10 @@ sim_json(const struct sim *s, const struct run_event *e)
 	if (run_event_of_attempt(e->kind))
 		json_object_set_new(j, "attempt", json_integer(e->attempt));
 	switch (e->kind) {
+	case EVENT_RUN_STARTED:
+		if (e->value)
+			json_object_set(j, "previewed", e->value);
+		break;
 	case EVENT_RUN_ENDED: json_object_set_new(j, "outcome", json_string(e->text)); break;
 	case EVENT_ATTEMPT_STARTED:
 		json_object_set_new(j, "intent", json_string(e->apply ? "apply" : "probe"));

@@ -109,7 +109,7 @@ calm_fates(struct shrinking *h)
 				smaller = true;
 				continue;
 			}
-			calm.silent = calm.notes = calm.early = false;
+			calm.silent = calm.notes = calm.early = calm.moved = false;
 			calm.retry_after_ms = calm.undo = 0;
 			calm.probe_ms = case_good_fate.probe_ms;
 			calm.work_ms = case_good_fate.work_ms;
@@ -163,6 +163,7 @@ calm_run(struct sim_case *c, uint32_t property)
 	case 5: c->help = 0; break;
 	case 6: c->jobs = 8; break;
 	case 7: c->jobs = 1; break;
+	case 8: c->bound = 0; break;
 	}
 }
 
@@ -171,7 +172,7 @@ calm_whole(struct shrinking *h)
 {
 	bool smaller = false;
 
-	for (uint32_t p = 0; p < 8; p++) {
+	for (uint32_t p = 0; p < 9; p++) {
 		if (p == 7 && h->best->jobs == 8)
 			continue;
 		h->trial = *h->best;

@@ -50,6 +50,7 @@ struct sim {
 	struct rules_of of;
 	struct rules rules, committed; /* now, and as of the last commit */
 	struct run_state *live, *durable;
+	json_t *previewed;             /* of run.started, or NULL */
 	struct entry journal[SIM_EVENTS];
 	uint32_t n_journal, n_durable;
 	struct effect effect[SIM_EFFECTS];
@@ -57,6 +58,7 @@ struct sim {
 	int64_t now_ms;
 	uint32_t seen;           /* events so far, lost ones too */
 	enum act_kind crash;     /* in the next commit; ACT_KINDS: none */
+	enum act_kind crashed;   /* the last one that was */
 	bool over;               /* there is no orchestrator */
 	bool paused_said;
 	/* The world: what is true, whatever the journal says. */

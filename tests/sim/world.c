@@ -146,7 +146,8 @@ probe(struct sim *s, uint32_t i)
 {
 	const struct case_fate *fate = fate_of(s, i);
 	struct finding found = {.told = fate->told, .changes = fate->changes,
-				.total = fate->total};
+				.total = fate->total,
+				.fingerprint = fate->moved ? "moved" : "as-it-was"};
 	struct run_event e = attempt_event(s, EVENT_ATTEMPT_PROBED, i);
 	char why[ERROR_MAX];
 	const char *decision = decide_after_probe(s->live, i, &found, why);
@@ -161,8 +162,9 @@ probe(struct sim *s, uint32_t i)
 	e.total = fate->total;
 	e.apply = !strcmp(decision, "apply");
 	e.text = "";
-	sim_trace(s, "probed %s %schanges=%d total=%d", case_step_name(i),
-		  fate->told ? "" : "told=no ", fate->changes, fate->total);
+	sim_trace(s, "probed %s %schanges=%d total=%d%s%s", case_step_name(i),
+		  fate->told ? "" : "told=no ", fate->changes, fate->total,
+		  s->c->bound ? " fingerprint=" : "", s->c->bound ? found.fingerprint : "");
 	sim_event(s, &e);
 	await_decision(s, i, decision);
 }
@@ -179,8 +181,8 @@ say_notes(struct sim *s, uint32_t i)
 	e = attempt_event(s, EVENT_ATTEMPT_OUTPUT, i);
 	e.name = "value";
 	e.value = json_true();
+	sim_trace(s, "output %s name=value value=yes", case_step_name(i));
 	sim_event(s, &e);
-	s->only_here |= s->trace != NULL;
 	sim_cover(s, COVER_NOTES);
 }
 
@@ -483,6 +485,7 @@ cover_case(struct sim *s)
 	s->cover[s->c->mode == RESITE_PLANNED ? COVER_PLANNED :
 		 s->c->mode == RESITE_DISASTER ? COVER_DISASTER : COVER_REHEARSAL]++;
 	s->cover[COVER_LIMITED] += s->c->n_limits > 0;
+	s->cover[COVER_BOUND] += s->c->bound != 0;
 	s->cover[COVER_RUN_DEADLINE] += s->c->deadline_ms > 0;
 }
 
@@ -531,5 +534,7 @@ sim_release(struct sim *s)
 {
 	run_state_free(s->live);
 	run_state_free(s->durable);
+	json_decref(s->previewed);
 	s->live = s->durable = NULL;
+	s->previewed = NULL;
 }
