@@ -21,7 +21,7 @@ char *__wrap_strdup(const char *s);
 static struct {
 	_Alignas(ALIGN) char bytes[ARENA_BYTES];
 	size_t used;
-	bool on, useless;
+	bool on, useless, full;
 } arena;
 
 void
@@ -39,7 +39,14 @@ void
 arena_on(void)
 {
 	arena.on = !arena.useless;
+	arena.full = arena.useless;
 	arena.used = 0;
+}
+
+bool
+arena_had_room(void)
+{
+	return !arena.full;
 }
 
 void
@@ -60,8 +67,10 @@ __wrap_malloc(size_t n)
 	size_t need = (n + ALIGN - 1) / ALIGN * ALIGN;
 	void *p;
 
-	if (!arena.on || need > ARENA_BYTES - arena.used)
+	if (!arena.on || need > ARENA_BYTES - arena.used) {
+		arena.full = true;
 		return __real_malloc(n);
+	}
 	p = arena.bytes + arena.used;
 	arena.used += need;
 	return p;
@@ -72,8 +81,10 @@ __wrap_calloc(size_t n, size_t size)
 {
 	void *p;
 
-	if (!arena.on || n > ARENA_BYTES / (size ? size : 1))
+	if (!arena.on || n > ARENA_BYTES / (size ? size : 1)) {
+		arena.full = true;
 		return __real_calloc(n, size);
+	}
 	p = __wrap_malloc(n * size);
 	return p ? memset(p, 0, n * size) : NULL;
 }

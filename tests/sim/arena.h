@@ -12,9 +12,11 @@
 /* Once, before anything of jansson's is made. */
 void arena_init(void);
 
-/* Between on and off, memory comes from the arena while there is room.  All that was
- * taken must have been freed, or be forgotten, before the next on. */
+/* Between on and off, memory comes from the arena while there is room.  What was taken
+ * from it must be forgotten before the next on. */
 void arena_on(void);
+/* Whether all of it had room since on: then nothing needs to be freed. */
+bool arena_had_room(void);
 void arena_off(void);
 
 #endif

@@ -115,7 +115,8 @@ draw_fate(struct chance *r, const struct character *ch)
 static uint8_t
 draw_kind(struct chance *r, const struct character *ch)
 {
-	static const uint8_t special[] = {KIND_BLIND, KIND_BLIND, KIND_LOOK, KIND_JOIN, KIND_GATE};
+	static const uint8_t special[] = {KIND_BLIND, KIND_BLIND, KIND_BLIND, KIND_LOOK,
+					  KIND_LOOK,  KIND_JOIN,  KIND_JOIN,  KIND_GATE};
 
 	return chance_one_in(r, ch->specials) ? special[chance_below(r, COUNT_OF(special))] :
 						KIND_DO;

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/times.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,7 +66,7 @@ simulate(struct sim *s, const struct options *o, uint64_t first, struct tally *t
 		case_draw(&c, o->seed + k, o->steps);
 		arena_on();
 		tally->failed = !sim_play(s, &c, tally->cover, NULL);
-		if (!tally->failed)
+		if (!tally->failed && !arena_had_room())
 			sim_release(s);
 		arena_off();
 		if (tally->failed)
@@ -122,11 +122,17 @@ print_table(const uint64_t *cover)
 static double
 cpu_seconds(void)
 {
-	struct tms t;
+	static const int who[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
+	double seconds = 0;
 
-	times(&t);
-	return (double)(t.tms_utime + t.tms_stime + t.tms_cutime + t.tms_cstime) /
-	       (double)sysconf(_SC_CLK_TCK);
+	for (size_t i = 0; i < COUNT_OF(who); i++) {
+		struct rusage u;
+
+		getrusage(who[i], &u);
+		seconds += (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+			   (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	}
+	return seconds;
 }
 
 static int

@@ -408,25 +408,37 @@ say(uint32_t wrong, uint32_t *ret_step, const char *rule)
 	return rule;
 }
 
-const char *
-rules_check(const struct rules_of *of, const struct rules *r, const struct run_state *state,
-	    bool acting, uint32_t *ret_step)
+/* What is counted of a step. */
+static const char *
+check_counts(const struct rules_of *of, const struct rules *r, const struct run_state *state,
+	     uint32_t i)
+{
+	const struct node *n = &state->sched->node[i];
+
+	if (n->attempts != r->attempts[i])
+		return "its attempts are not what the rules say";
+	if (n->state == STEP_GATE &&
+	    n->needs + __builtin_popcount(r->approved[i]) != step_of(of, i)->needs)
+		return "its approvals are not what the rules say";
+	if (state->facts[i].undo_records != r->undo[i])
+		return "an undo record is lost, or not its own";
+	return NULL;
+}
+
+static const char *
+check_steps(const struct rules_of *of, const struct rules *r, const struct run_state *state,
+	    uint32_t *ret_step)
 {
 	struct seen seen = {{0}};
-	uint32_t wrong, doubt = 0, intent = 0, bound = 0, attempts = 0, undo = 0, needs = 0;
+	uint32_t wrong, doubt = 0, intent = 0, bound = 0;
 
 	for (uint32_t i = 0; i < of->c->n_steps; i++) {
-		const struct node *n = &state->sched->node[i];
+		const struct step_facts *f = &state->facts[i];
 
-		seen.in[n->state] |= BIT(i);
-		doubt |= (uint32_t)state->facts[i].in_doubt << i;
-		intent |= (uint32_t)state->facts[i].intent << i;
-		bound |= (uint32_t)(state->facts[i].previewed != NULL) << i;
-		attempts |= (uint32_t)(n->attempts != r->attempts[i]) << i;
-		undo |= (uint32_t)(state->facts[i].undo_records != r->undo[i]) << i;
-		needs |= (uint32_t)(n->state == STEP_GATE &&
-				    n->needs + __builtin_popcount(r->approved[i]) !=
-					    step_of(of, i)->needs) << i;
+		seen.in[state->sched->node[i].state] |= BIT(i);
+		doubt |= (uint32_t)f->in_doubt << i;
+		intent |= (uint32_t)f->intent << i;
+		bound |= (uint32_t)(f->previewed != NULL) << i;
 	}
 	wrong = misplaced(of, r, &seen);
 	if (wrong)
@@ -435,14 +447,26 @@ rules_check(const struct rules_of *of, const struct rules *r, const struct run_s
 		return say(doubt ^ r->doubt, ret_step, "its doubt is not what the rules say");
 	if (intent ^ r->intent)
 		return say(intent ^ r->intent, ret_step, "its intent is not what the rules say");
-	if ((bound ^ r->bound) & of->may_apply & of->probes)
-		return say(bound ^ r->bound, ret_step, "it is not bound to its preview as the rules say");
-	if (attempts)
-		return say(attempts, ret_step, "its attempts are not what the rules say");
-	if (needs)
-		return say(needs, ret_step, "its approvals are not what the rules say");
-	if (undo)
-		return say(undo, ret_step, "an undo record is lost, or not its own");
+	wrong = (bound ^ r->bound) & of->may_apply & of->probes;
+	return wrong ? say(wrong, ret_step, "it is not bound to its preview as the rules say") :
+		       NULL;
+}
+
+const char *
+rules_check(const struct rules_of *of, const struct rules *r, const struct run_state *state,
+	    bool acting, uint32_t *ret_step)
+{
+	/* The counts of a step that rests have no reason to change; all are looked at when
+	 * the run itself rests. */
+	uint32_t left = acting ? r->open | r->waits | r->asks : of->all;
+	const char *broken = check_steps(of, r, state, ret_step);
+
+	for (; !broken && left; left &= left - 1) {
+		*ret_step = (uint32_t)__builtin_ctz(left);
+		broken = check_counts(of, r, state, *ret_step);
+	}
+	if (broken)
+		return broken;
 	if (sched_stopping(state->sched) != rules_stopping(r) || state->hold != r->hold)
 		return say(0, ret_step, "stopping is not what the rules say");
 	return acting ? check_idle(of, r, ret_step) : NULL;
