@@ -21,7 +21,7 @@ cmd_graph(const struct command *command, const struct options *o)
 	if (rc == 0 && o->json)
 		cli_print_json(graph_to_json(l.graph));
 	else if (rc == 0)
-		dot_write(&out, l.graph);
+		dot_write(&out, l.graph, o->all);
 	cli_print(&out);
 	strbuf_release(&out);
 	loaded_release(&l);

@@ -36,7 +36,7 @@ print(struct previewing *p)
 		cli_print_json(json_incref(p->json));
 		return;
 	}
-	preview_write(&out, p->l->graph, p->found, shown(p->o));
+	preview_write(&out, p->l->graph, p->found, shown(p->o), p->o->all);
 	if (p->drift) {
 		strbuf_addf(&out, "against the preview of %s:\n", json_str_or(p->then, "made", "?"));
 		preview_drift_write(&out, p->drift, shown(p->o));

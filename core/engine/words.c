@@ -192,6 +192,36 @@ hint(enum step_state state, char text[ERROR_MAX])
 		put(text, ", and that is final");
 }
 
+/* A join does nothing that a word could be said to: its parts do. */
+static int
+refuse_join(const struct run_state *state, uint32_t join, const char *verb, unsigned applies,
+	    struct error *err)
+{
+	enum { SHOWN = 10 };
+	const struct step *s = &state->graph->steps[join];
+	char names[ERROR_MAX] = "";
+	uint32_t n = 0;
+	size_t len = 0;
+
+	for (uint32_t i = join + 1; i <= join + s->members; i++) {
+		enum step_state now = sched_state(state->sched, i);
+
+		if (state->graph->steps[i].join || !(applies & BIT(now)) || n++ >= SHOWN ||
+		    len >= ERROR_MAX - 1)
+			continue;
+		len += (size_t)snprintf(names + len, ERROR_MAX - len, "%s%s (%s)",
+					n > 1 ? ", " : "", state->graph->steps[i].name,
+					step_state_name(now));
+	}
+	if (!n)
+		return error_set(err, E_REFUSED, "%s does not apply: step %s stands for its %"
+				 PRIu32 " parts, and none of them waits for it", verb, s->name,
+				 s->members);
+	return error_set(err, E_REFUSED, "%s does not apply: step %s stands for its %" PRIu32
+			 " parts; say it to one of them: %.700s%s", verb, s->name, s->members, names,
+			 n > SHOWN ? ", ... (resite status --all has them all)" : "");
+}
+
 static int
 judge_step_word(const struct run_state *state, const struct word *w, const struct run_event *word,
 		int64_t now_ms, char said[ERROR_MAX], struct error *err)
@@ -201,6 +231,8 @@ judge_step_word(const struct run_state *state, const struct word *w, const struc
 	enum step_state now = sched_state(state->sched, word->step);
 	char text[ERROR_MAX];
 
+	if (state->graph->steps[word->step].members)
+		return refuse_join(state, word->step, verb, w->applies, err);
 	if (w->repeats & BIT(now) && f->said.actor && f->said.kind == w->kind) {
 		said_by(&f->said, now_ms, text);
 		put(said, "already said %s; step %s is %s", text, name, step_state_name(now));

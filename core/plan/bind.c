@@ -132,24 +132,24 @@ missing_plugin(struct binder *b, const struct plan_step *step, int rc, const str
 }
 
 static const struct bound_plugin *
-find_plugin(struct binder *b, const struct plan_step *step)
+find_plugin(struct binder *b, const struct plan_step *step, const char *name)
 {
-	uint32_t i = strmap_get(&b->plugin_map, step->plugin);
+	uint32_t i = strmap_get(&b->plugin_map, name);
 	struct bound_plugin plugin = {0};
 	struct error err = {0};
 	int rc = 0;
 
 	if (i != STRMAP_NONE)
 		return &b->plugin[i];
-	if (!strcmp(step->plugin, schema_builtin()->name))
+	if (!strcmp(name, schema_builtin()->name))
 		plugin.schema = schema_builtin();
 	else
-		rc = b->schemas->find(b->schemas->ctx, step->plugin, &plugin.schema, &err);
+		rc = b->schemas->find(b->schemas->ctx, name, &plugin.schema, &err);
 	if (rc < 0) {
 		plugin.schema = NULL;
 		missing_plugin(b, step, rc, &err);
 	}
-	plugin.name = bind_word(b, step->plugin);
+	plugin.name = bind_word(b, name);
 	if (b->nomem || vec_reserve(&b->plugin, b->n_plugins + 1, &b->plugins_cap) < 0 ||
 	    strmap_put(&b->plugin_map, plugin.name, (uint32_t)b->n_plugins) < 0) {
 		b->nomem = true;
@@ -160,96 +160,24 @@ find_plugin(struct binder *b, const struct plan_step *step)
 }
 
 static void
-find_action(struct binder *b, uint32_t i)
+find_action(struct binder *b, struct written *w)
 {
-	const struct plan_step *step = &b->runbook->steps[i];
-	const struct bound_plugin *plugin = step->plugin ? find_plugin(b, step) : NULL;
+	const struct plan_step *step = w->step;
+	const struct bound_plugin *plugin =
+		step->plugin ? find_plugin(b, step, step->plugin) : NULL;
 	char text[SUGGEST_TEXT_MAX];
 	struct suggest suggest;
 
 	if (!plugin || !plugin->schema)
 		return;
-	b->action[i] = schema_action(plugin->schema, step->action);
-	if (b->action[i])
+	w->action = schema_action(plugin->schema, step->action);
+	if (w->action)
 		return;
 	suggest_init(&suggest, step->action);
 	for (size_t k = 0; k < plugin->schema->n_actions; k++)
 		suggest_offer(&suggest, plugin->schema->actions[k].name);
 	reader_error_at(&b->r, step->at, "plugin '%s' has no action '%s'%s", step->plugin,
 			step->action, suggest_text(&suggest, text));
-}
-
-static void
-find_actions(struct binder *b)
-{
-	b->action = calloc(b->runbook->n_steps + 1, sizeof(*b->action));
-	b->nomem |= !b->action;
-	for (uint32_t i = 0; !b->nomem && i < b->runbook->n_steps; i++) {
-		bind_scope(b, i);
-		if (b->keep[i])
-			find_action(b, i);
-	}
-}
-
-/* --- references to outputs --- */
-
-static void
-unknown_output(struct binder *b, const config_setting_t *at, const struct schema_action *action,
-	       const char *step, const char *output)
-{
-	char text[SUGGEST_TEXT_MAX];
-	struct suggest suggest;
-
-	suggest_init(&suggest, output);
-	for (size_t i = 0; i < action->n_outputs; i++)
-		suggest_offer(&suggest, action->outputs[i]);
-	reader_error(&b->r, at, "step '%s' has no output '%s'%s", step, output,
-		     suggest_text(&suggest, text));
-}
-
-static void
-unknown_source(struct binder *b, const config_setting_t *at, const char *name)
-{
-	char text[SUGGEST_TEXT_MAX];
-	struct suggest suggest;
-
-	suggest_init(&suggest, name);
-	for (uint32_t i = 0; i < b->runbook->n_steps; i++)
-		if (b->runbook->steps[i].name)
-			suggest_offer(&suggest, b->runbook->steps[i].name);
-	reader_error(&b->r, at, "there is no step '%s'%s", name, suggest_text(&suggest, text));
-}
-
-static bool
-use_output(void *ctx, const config_setting_t *at, const char *name, const char *output)
-{
-	struct binder *b = ctx;
-	uint32_t i = strmap_get(&b->step_map, name);
-
-	if (i == STRMAP_NONE) {
-		unknown_source(b, at, name);
-		return false;
-	}
-	if (!b->keep[i]) {
-		reader_error(&b->r, at, "step '%s', whose output is used here, is left out in mode "
-			     "%s", name, mode_name(b->req->mode));
-		return false;
-	}
-	if (!bind_goes_with(b, b->current, i)) {
-		reader_error(&b->r, at, "step '%s', whose output is used here, is not done in every "
-			     "mode in which this step is", name);
-		return false;
-	}
-	if (b->action[i] && !schema_has_output(b->action[i], output)) {
-		unknown_output(b, at, b->action[i], name, output);
-		return false;
-	}
-	if (vec_reserve(&b->refs, b->n_refs + 1, &b->refs_cap) < 0) {
-		b->nomem = true;
-		return false;
-	}
-	b->refs[b->n_refs++] = (struct output_ref){b->current, i, reader_place(&b->r, at)};
-	return true;
 }
 
 /* --- the steps of the graph --- */
@@ -286,27 +214,64 @@ find_limit(struct binder *b, const config_setting_t *at)
 	return UINT32_MAX;
 }
 
-static void
-step_limits(struct binder *b, const config_setting_t *limits, struct step *ret)
+static uint32_t
+add_limit(uint32_t *index, uint32_t n, uint32_t limit)
 {
-	unsigned n = limits ? setting_count(limits) : 0;
-	uint32_t *index = n ? arena_array(b->own, n, sizeof(*index)) : NULL;
+	uint32_t k = 0;
 
-	b->nomem |= n && !index;
-	for (unsigned i = 0; index && i < n; i++) {
-		uint32_t limit = find_limit(b, setting_item(limits, i)), k = 0;
+	while (k < n && index[k] != limit)
+		k++;
+	index[k] = limit;
+	return k == n ? n + 1 : n;
+}
 
-		while (k < ret->n_limits && index[k] != limit)
-			k++;
-		if (limit == UINT32_MAX)
-			continue;
-		if (k < ret->n_limits)
+/* Its own, and those of the steps that do its runbook. */
+static void
+step_limits(struct binder *b, struct written *w)
+{
+	const config_setting_t *limits = w->step->limits;
+	const struct written *by = w->call->up ? &b->written[w->call->by] : NULL;
+	unsigned own = limits ? setting_count(limits) : 0;
+	size_t max = own + (by ? by->n_limits : 0);
+	uint32_t *index = max ? arena_array(b->own, max, sizeof(*index)) : NULL, n = 0;
+
+	b->nomem |= max && !index;
+	for (unsigned i = 0; index && i < own; i++) {
+		uint32_t limit = find_limit(b, setting_item(limits, i));
+		uint32_t more = limit == UINT32_MAX ? n : add_limit(index, n, limit);
+
+		if (limit != UINT32_MAX && more == n)
 			reader_error(&b->r, limits, "'limits': '%s' is there twice",
 				     b->g->limits[limit].name);
-		else
-			index[ret->n_limits++] = limit;
+		n = more;
 	}
-	ret->limits = index;
+	for (uint32_t i = 0; index && by && i < by->n_limits; i++)
+		n = add_limit(index, n, by->limits[i]);
+	w->limits = index;
+	w->n_limits = n;
+}
+
+/* What is the same for all items of a step. */
+static void
+look_up(struct binder *b, uint32_t written)
+{
+	struct written *w = &b->written[written];
+
+	if (w->looked_up)
+		return;
+	w->looked_up = true;
+	bind_scope_written(b, written);
+	step_limits(b, w);
+	if (!w->step->is_call)
+		find_action(b, w);
+}
+
+static void
+look_up_all(struct binder *b)
+{
+	for (uint32_t i = 0; !b->nomem && i < b->n_units; i++)
+		if (b->keep[i])
+			look_up(b, b->unit[i].written);
 }
 
 static int64_t
@@ -331,59 +296,125 @@ check_meaning(struct binder *b, const struct plan_step *s, const struct step *st
 				"the changes", step->plugin, step->action->name);
 }
 
+/* What a join and a step that does something have in common. */
 static void
-bind_step(struct binder *b, uint32_t i, struct step *ret)
+bind_step_head(struct binder *b, uint32_t unit, const struct bound_plugin *plugin,
+	       const struct schema_action *action, struct step *ret)
 {
-	const struct plan_step *s = &b->runbook->steps[i];
-	const struct schema_action *action = b->action[i];
-	const struct bound_plugin *plugin;
-	bool deferred;
+	const struct unit *u = &b->unit[unit];
 
-	bind_scope(b, i);
-	step_limits(b, s->limits, ret);
-	if (!action)
+	ret->name = u->name;
+	ret->item = u->is_numbered ? u->item : NULL;
+	ret->plugin = plugin->name;
+	ret->action = action;
+	ret->workload = bind_word(b, bind_workload(b, unit));
+	ret->modes = (uint8_t)bind_modes(b, unit);
+	ret->at = bind_place(b, bind_written(b, unit)->step->at);
+	ret->builtin = plugin->schema->builtin;
+	ret->readonly = action->flags & RESITE_ACT_READONLY;
+}
+
+static void
+bind_join(struct binder *b, uint32_t unit, struct step *ret)
+{
+	const struct plan_step *s = bind_written(b, unit)->step;
+	const struct bound_plugin *core = find_plugin(b, s, schema_builtin()->name);
+
+	if (!core)
 		return;
-	plugin = find_plugin(b, s);
-	bind_params(b, s, action, &deferred);
-	if (plugin->schema->builtin && !strcmp(action->name, "approve"))
+	bind_step_head(b, unit, core, schema_action(core->schema, "none"), ret);
+	ret->join = true;
+	ret->params = "{}";
+	ret->retry = s->retry;
+	ret->expect_max = ret->expect_percent = -1;
+}
+
+/* So many items of one for_each may be wrong before the others are left unread. */
+#define BAD_ITEMS_MAX 5
+
+static void
+bind_step(struct binder *b, uint32_t unit, struct step *ret)
+{
+	const struct written *w = bind_written(b, unit);
+	const struct plan_step *s = w->step;
+	const struct bound_plugin *plugin;
+
+	bind_scope(b, unit);
+	if (!w->action)
+		return;
+	plugin = find_plugin(b, s, s->plugin);
+	bind_params(b, w, &ret->deferred);
+	bind_scope(b, unit);
+	if (plugin->schema->builtin && !strcmp(w->action->name, "approve"))
 		bind_approve(b, s);
 	if (b->nomem || !s->name)
 		return;
-	ret->name = arena_strdup(b->own, s->name);
+	bind_step_head(b, unit, plugin, w->action, ret);
+	ret->limits = w->limits;
+	ret->n_limits = w->n_limits;
 	ret->params = arena_strndup(b->own, b->json.buf, b->json.len);
-	b->nomem |= !ret->name || !ret->params;
-	ret->plugin = plugin->name;
-	ret->action = action;
-	ret->workload = bind_word(b, s->workload);
-	ret->at = bind_place(b, s->at);
-	ret->builtin = plugin->schema->builtin;
-	ret->readonly = action->flags & RESITE_ACT_READONLY;
-	ret->timeout_ms = step_timeout(s, action, ret->builtin);
+	b->nomem |= !ret->params;
+	ret->timeout_ms = step_timeout(s, w->action, ret->builtin);
 	ret->retry = s->retry;
-	ret->modes = (uint8_t)s->modes;
 	ret->expect_max = s->expect_max;
 	ret->expect_percent = s->expect_percent;
 	ret->on_failure = s->on_failure;
 	ret->rehearse = s->rehearse;
-	ret->deferred = deferred;
 	ret->tolerates_loss = s->tolerates_loss;
 	ret->point_of_no_return = s->point_of_no_return;
 	check_meaning(b, s, ret);
 }
 
+/* The items of a for_each are likely to be wrong all alike. */
 static void
-bind_steps(struct binder *b)
+bind_item(struct binder *b, uint32_t unit, struct step *ret)
+{
+	uint32_t each = bind_each_of(b, unit);
+	struct written *w = each == UNIT_NONE ? NULL : &b->written[each];
+	size_t errors = b->d->errors;
+
+	if (w && w->bad_items == BAD_ITEMS_MAX)
+		return;
+	bind_step(b, unit, ret);
+	if (w && b->d->errors > errors && ++w->bad_items == BAD_ITEMS_MAX) {
+		bind_scope_written(b, each);
+		reader_error_at(&b->r, w->step->at, "%d of its items are wrong; the others are "
+				"looked at when these are right", BAD_ITEMS_MAX);
+	}
+}
+
+static uint32_t
+count_kept(const struct binder *b, uint32_t first, uint32_t n)
 {
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < b->runbook->n_steps; i++)
+	for (uint32_t i = first; i < first + n; i++)
 		kept += b->keep[i];
-	b->g->steps = arena_array(b->own, (size_t)kept + 1, sizeof(*b->g->steps));
+	return kept;
+}
+
+static void
+bind_steps(struct binder *b)
+{
+	uint32_t n = (uint32_t)b->n_units;
+
+	b->g->steps = arena_array(b->own, (size_t)count_kept(b, 0, n) + 1, sizeof(*b->g->steps));
 	b->nomem |= !b->g->steps;
-	for (uint32_t i = 0; !b->nomem && i < b->runbook->n_steps; i++)
-		if (b->keep[i])
-			bind_step(b, i, &b->g->steps[b->g->n_steps++]);
+	for (uint32_t i = 0; !b->nomem && i < n; i++) {
+		struct step *step = &b->g->steps[b->g->n_steps];
+
+		if (!b->keep[i])
+			continue;
+		b->g->n_steps++;
+		if (b->unit[i].is_join)
+			bind_join(b, i, step);
+		else
+			bind_item(b, i, step);
+		step->members = count_kept(b, i + 1, b->unit[i].members);
+	}
 	b->r.inner = (struct scope){NULL, NULL};
+	b->r.outer.name = b->runbook->name;
+	b->r.d = b->d;
 }
 
 /* --- edges of the graph --- */
@@ -460,7 +491,7 @@ bind_head(struct binder *b)
 	g->dir = bind_word(b, b->plan->text->dir);
 	g->mode = b->req->mode;
 	g->rto_ms = b->runbook->rto_ms;
-	b->subst.step_ref = use_output;
+	b->subst.step_ref = bind_use_output;
 	b->subst.ctx = b;
 }
 
@@ -477,7 +508,7 @@ bind_all(struct binder *b)
 	bind_limits(b);
 	if (b->nomem || !bind_order(b))
 		return;
-	find_actions(b);
+	look_up_all(b);
 	if (!b->nomem)
 		bind_steps(b);
 	if (b->nomem)
@@ -500,11 +531,15 @@ binder_release(struct binder *b)
 	free(b->plugin);
 	free(b->topo);
 	free(b->keep);
-	free(b->action);
+	free(b->written);
+	free(b->unit);
+	free(b->waits);
 	free(b->refs);
 	free(b->secret_used);
 	edges_release(&b->after);
 	strbuf_release(&b->json);
+	strbuf_release(&b->scope);
+	diags_release(&b->mute);
 }
 
 int
@@ -513,7 +548,7 @@ graph_bind(const struct plan *plan, const struct bind_request *req,
 {
 	struct binder b = {.plan = plan, .req = req, .schemas = schemas,
 			   .r = {.text = plan->text, .d = d}, .own = arena_new(),
-			   .json = STRBUF_INIT};
+			   .json = STRBUF_INIT, .scope = STRBUF_INIT, .d = d};
 	int rc = E_NOMEM;
 
 	b.g = b.own ? arena_alloc(b.own, sizeof(*b.g)) : NULL;

@@ -16,7 +16,45 @@ struct bound_plugin {
 	const struct schema_plugin *schema; /* NULL: cannot be used, said once */
 };
 
-struct output_ref { /* step uses an output of target */
+/* A plan's steps are written out ("unrolled") before anything else is looked at: a step
+ * with for_each into one unit for each item, one that does a runbook into that runbook's
+ * steps, each time behind a unit that joins them. */
+struct call { /* a runbook whose steps are written out */
+	const struct plan_runbook *runbook;
+	const struct call *up;       /* where the step is that does it; NULL: nowhere, it is
+					the one that was asked for */
+	uint32_t by;                 /* that step, an index into written */
+	const char *prefix;          /* of the names of its steps: "", or "STEP/" */
+	struct locals locals;        /* for texts in its steps, but for the item */
+	uint32_t each;               /* the outermost for_each around it, or UNIT_NONE */
+	bool echo;                   /* as an earlier item's: its mistakes are told already */
+};
+
+struct written { /* a step as written, in one call of its runbook */
+	const struct plan_step *step;
+	const struct call *call;
+	const char *name;                   /* with the prefix; NULL when it was wrong */
+	const struct schema_action *action; /* NULL: none, or not looked up */
+	const uint32_t *limits;             /* n_limits indices into graph.limits */
+	uint32_t n_limits;
+	uint32_t first_wait, n_waits;       /* its `after`, units: in binder.waits */
+	uint32_t unit;                      /* its join, or else the only unit of it */
+	uint32_t bad_items;                 /* whose parameters are wrong */
+	bool looked_up;                     /* for action and limits */
+};
+
+struct unit { /* a step of the graph to be */
+	const char *name;    /* in the graph's arena; NULL when it was wrong */
+	const char *item;    /* for_each: its text; NULL: none */
+	uint32_t written;
+	uint32_t members;    /* a join: so many units behind it are its parts */
+	bool is_join;
+	bool is_numbered;    /* the item's number is in the name, not its text */
+};
+
+#define UNIT_NONE UINT32_MAX
+
+struct output_ref { /* unit uses an output of target */
 	uint32_t step, target;
 	struct place at;
 };
@@ -40,42 +78,81 @@ struct binder {
 	struct bound_plugin *plugin;
 	size_t n_plugins, plugins_cap;
 
-	struct strmap step_map;        /* name -> index in the runbook */
-	struct edges after;            /* of all steps of the runbook */
+	struct call *root;             /* of the runbook that was asked for */
+	struct written *written;
+	size_t n_written, written_cap;
+	struct unit *unit;
+	size_t n_units, units_cap;
+	struct strmap step_map;        /* name -> unit */
+	uint32_t *waits;               /* units: the `after` of each written step */
+	size_t n_waits, waits_cap;
+	struct edges after;            /* of all units */
 	uint32_t *topo;                /* of after; rank is its reverse */
 	bool is_cyclic;                /* topo has no meaning */
-	bool *keep;                    /* by index in the runbook */
-	const struct schema_action **action; /* by index in the runbook; NULL: none */
-	uint32_t current;              /* the step whose parameters are read */
+	bool *keep;                    /* by unit */
+	uint32_t current;              /* the unit whose parameters are read */
+	struct locals locals;          /* its */
 
 	struct output_ref *refs;
 	size_t n_refs, refs_cap;
 	bool *secret_used;             /* by index in the plan */
 	struct strbuf json;            /* the parameters being written */
+	struct strbuf scope;           /* the name of a step in messages */
+	struct diags *d;
+	struct diags mute;             /* takes what has been told already */
 };
 
 /* A copy of s in the graph, the same pointer for the same string; NULL for NULL. */
 const char *bind_word(struct binder *b, const char *s);
 struct place bind_place(struct binder *b, struct place at);
 
-/* The scope of messages becomes that step. */
-void bind_scope(struct binder *b, uint32_t step);
+/* The scope of messages becomes that step as written; its parameters, those of that
+ * unit. */
+void bind_scope_written(struct binder *b, uint32_t written);
+void bind_scope(struct binder *b, uint32_t unit);
+/* Inside bind_scope: a message says of which item it is when text depends on it. */
+void bind_scope_item(struct binder *b, const char *text);
+
+const struct written *bind_written(const struct binder *b, uint32_t unit);
+/* The outermost for_each that the unit is an item of, or UNIT_NONE: a written step. */
+uint32_t bind_each_of(const struct binder *b, uint32_t unit);
+/* Its own workload or that of the step that does its runbook; NULL: none. */
+const char *bind_workload(const struct binder *b, uint32_t unit);
+/* Its modes that are also those of the steps that do its runbook. */
+unsigned bind_modes(const struct binder *b, uint32_t unit);
+/* The unit that a step calls `name`, by the names that its runbook knows. */
+uint32_t bind_find(struct binder *b, const struct call *call, const char *name);
+/* Offers the names that a step of call may use. */
+void bind_offer_steps(const struct binder *b, const struct call *call, struct suggest *suggest);
+
+/* bind_unroll.c: fills written, unit and step_map. */
+void bind_unroll(struct binder *b);
+
+/* bind_each.c: the items of a for_each and whether names can hold all of them. */
+struct items {
+	const char **text; /* n of them, in the graph's arena; the array is to be freed */
+	uint32_t n;
+	bool by_number;
+};
+bool bind_items(struct binder *b, const struct call *call, const struct plan_step *step,
+		struct items *ret);
 
 /* bind_steps.c: names, edges, order, which steps stay.  false: no graph can be
  * made of it, and it has been said why (or nomem). */
 bool bind_order(struct binder *b);
 
-/* Whether other is done in each mode of the graph in which step is. */
-bool bind_goes_with(const struct binder *b, uint32_t step, uint32_t other);
+/* Whether other is done in each mode of the graph in which unit is. */
+bool bind_goes_with(const struct binder *b, uint32_t unit, uint32_t other);
 
 /* bind_params.c: writes the typed parameters of the current step to b->json. */
-void bind_params(struct binder *b, const struct plan_step *step,
-		 const struct schema_action *action, bool *ret_deferred);
+void bind_params(struct binder *b, const struct written *w, bool *ret_deferred);
 
 /* bind_approve.c: what the types alone do not say of a core.approve, from b->json. */
 void bind_approve(struct binder *b, const struct plan_step *step);
 
-/* bind_params.c: every used output comes from a step that is before. */
+/* bind_outputs.c: for subst.step_ref; ctx is the binder. */
+bool bind_use_output(void *ctx, const struct output_use *use, struct subst_result *res);
+/* Every used output comes from a step that is before. */
 void bind_check_refs(struct binder *b);
 
 /* bind_secrets.c: secrets that are used are there; fills g->secrets. */

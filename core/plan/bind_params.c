@@ -73,12 +73,47 @@ write_list(struct param_writing *w, const config_setting_t *at, const config_set
 	return ok;
 }
 
+static bool
+write_template_of(struct param_writing *w, const config_setting_t *at, const char *step,
+		  const char *output)
+{
+	struct strbuf text = STRBUF_INIT;
+	bool ok;
+
+	strbuf_addf(&text, "${step.%s.%s}", step, output);
+	ok = !text.failed && write_template(w, at, text.buf);
+	w->b->nomem |= text.failed;
+	strbuf_release(&text);
+	return ok;
+}
+
+/* The output of every item of a step, as so many values. */
+static bool
+write_each(struct param_writing *w, const config_setting_t *at, uint32_t join,
+	   const char *output)
+{
+	const struct unit *u = &w->b->unit[join];
+	bool ok = true;
+
+	if (!w->repeated) {
+		reader_error(&w->b->r, at, "parameter '%s' takes one value, and step '%s' has one "
+			     "for each of its %" PRIu32 " items: write "
+			     "${step.%s[ITEM].%s}", w->param->name, u->name, u->members, u->name,
+			     output);
+		return false;
+	}
+	for (uint32_t i = 1; ok && i <= u->members; i++)
+		ok = write_template_of(w, at, w->b->unit[join + i].name, output);
+	return ok;
+}
+
 /* A list that a reference stands for.  Its items may refer to values, but not to
  * lists again: that could go on for ever. */
 static bool
 write_list_value(struct param_writing *w, const config_setting_t *at,
-		 const config_setting_t *list)
+		 const struct subst_result *res)
 {
+	const struct locals *here = w->b->subst.locals;
 	bool ok;
 
 	if (w->in_list_value) {
@@ -87,7 +122,9 @@ write_list_value(struct param_writing *w, const config_setting_t *at,
 		return false;
 	}
 	w->in_list_value = true;
-	ok = write_list(w, at, list);
+	w->b->subst.locals = res->list_locals;
+	ok = write_list(w, at, res->list);
+	w->b->subst.locals = here;
 	w->in_list_value = false;
 	return ok;
 }
@@ -110,7 +147,9 @@ static bool
 write_expanded(struct param_writing *w, const config_setting_t *at, struct subst_result *res)
 {
 	if (res->list)
-		return write_list_value(w, at, res->list);
+		return write_list_value(w, at, res);
+	if (res->each)
+		return write_each(w, at, res->each_of, res->text.buf);
 	if (res->secret)
 		return write_secret(w, at, res->secret);
 	if (res->deferred)
@@ -163,6 +202,7 @@ write_item(struct param_writing *w, const config_setting_t *at)
 	struct subst_result res = SUBST_RESULT_INIT;
 	bool ok;
 
+	bind_scope_item(w->b, setting_string(at));
 	if (!is_kind_right(w, at))
 		return false;
 	ok = subst_scalar(&w->b->subst, &w->b->r, at, &res) && write_expanded(w, at, &res);
@@ -207,8 +247,10 @@ write_param(struct param_writing *w, const config_setting_t *with, bool *first)
 }
 
 static void
-check_unknown(struct binder *b, const config_setting_t *with, const struct schema_action *action)
+check_unknown(struct binder *b, const struct written *w)
 {
+	const config_setting_t *with = w->step->with;
+	const struct schema_action *action = w->action;
 	unsigned n = with ? (unsigned)config_setting_length(with) : 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -222,55 +264,28 @@ check_unknown(struct binder *b, const config_setting_t *with, const struct schem
 		for (size_t k = 0; k < action->n_params; k++)
 			suggest_offer(&suggest, action->params[k].name);
 		reader_error(&b->r, s, "%s.%s has no parameter '%s'%s",
-			     b->runbook->steps[b->current].plugin, action->name,
+			     w->step->plugin, action->name,
 			     config_setting_name(s), suggest_text(&suggest, text));
 	}
 }
 
 void
-bind_params(struct binder *b, const struct plan_step *step, const struct schema_action *action,
-	    bool *ret_deferred)
+bind_params(struct binder *b, const struct written *written, bool *ret_deferred)
 {
+	const struct schema_action *action = written->action;
 	bool first = true;
 
 	strbuf_reset(&b->json);
 	strbuf_addch(&b->json, '{');
-	check_unknown(b, step->with, action);
+	check_unknown(b, written);
 	*ret_deferred = false;
 	for (size_t i = 0; i < action->n_params; i++) {
-		struct param_writing w = {.b = b, .step = step, .param = &action->params[i]};
+		struct param_writing w = {.b = b, .step = written->step, .param = &action->params[i]};
 
 		w.repeated = w.param->flags & RESITE_PARAM_REPEATED;
-		write_param(&w, step->with, &first);
+		write_param(&w, written->step->with, &first);
 		*ret_deferred |= w.deferred;
 	}
 	strbuf_addch(&b->json, '}');
 	b->nomem |= b->json.failed;
-}
-
-/* In topological order only what is between the two need be walked. */
-void
-bind_check_refs(struct binder *b)
-{
-	size_t n = b->runbook->n_steps + 1;
-	uint32_t *rank = calloc(n, sizeof(*rank)), *mark = calloc(n, sizeof(*mark)),
-		 *stack = calloc(n, sizeof(*stack));
-
-	b->nomem |= !rank || !mark || !stack;
-	for (uint32_t i = 0; !b->nomem && i + 1 < n; i++)
-		rank[b->topo[i]] = i;
-	for (size_t i = 0; !b->nomem && i < b->n_refs; i++) {
-		const struct output_ref *ref = &b->refs[i];
-		const char *target = b->runbook->steps[ref->target].name;
-
-		if (order_reaches(&b->after, rank, ref->step, ref->target, mark, (uint32_t)i + 1,
-				  stack))
-			continue;
-		bind_scope(b, ref->step);
-		reader_error_at(&b->r, ref->at, "it uses an output of step '%s' and is not after it: "
-				"write after = [\"%s\"]", target, target);
-	}
-	free(rank);
-	free(mark);
-	free(stack);
 }

@@ -1,6 +1,7 @@
 /* Names, edges and order of a runbook's steps, and which of them stay. */
 #include "core/base/base.h"
 #include "core/base/error.h"
+#include "core/base/vec.h"
 #include "core/plan/bind.h"
 
 #include <stdlib.h>
@@ -9,82 +10,187 @@
 #define CYCLES_MAX 20      /* told; more are the same mistake */
 #define CYCLE_NAMES_MAX 40 /* written out of one cycle */
 
-void
-bind_scope(struct binder *b, uint32_t step)
+/* "dns", in a runbook that a step does "move/dns (done by plan.conf:12)". */
+static void
+write_scope(struct binder *b, const struct call *call, const char *name)
 {
-	const char *name = b->runbook->steps[step].name;
+	strbuf_reset(&b->scope);
+	strbuf_addstr(&b->scope, name ? name : "without a name");
+	for (; call->up; call = call->up) {
+		struct place at = b->written[call->by].step->at;
 
-	b->current = step;
-	b->r.inner = (struct scope){"step", name ? name : "without a name"};
+		strbuf_addf(&b->scope, " (done by %s:%u)", at.file, at.line);
+	}
+	b->nomem |= b->scope.failed;
+	b->r.outer = (struct scope){"runbook", b->root->runbook->name};
+	b->r.inner = (struct scope){"step", b->scope.buf};
 }
 
 static void
-map_steps(struct binder *b)
+set_scope(struct binder *b, const struct written *w, const char *name)
 {
-	for (uint32_t i = 0; i < b->runbook->n_steps; i++) {
-		const struct plan_step *step = &b->runbook->steps[i];
-		int rc = step->name ? strmap_put(&b->step_map, step->name, i) : 1;
-
-		b->nomem |= rc < 0;
-		if (rc == 0) {
-			const struct plan_step *first =
-				&b->runbook->steps[strmap_get(&b->step_map, step->name)];
-
-			bind_scope(b, i);
-			reader_error_at(&b->r, step->at, "another step has this name (%s:%u)",
-					first->at.file, first->at.line);
-		}
+	if (w->call->up) {
+		write_scope(b, w->call, name);
+		b->r.outer.name = w->call->runbook->name;
+	} else {
+		b->r.inner = (struct scope){"step", name ? name : "without a name"};
+		b->r.outer.name = b->root->runbook->name;
 	}
 }
 
+void
+bind_scope_written(struct binder *b, uint32_t written)
+{
+	const struct written *w = &b->written[written];
+
+	b->r.d = w->call->echo ? &b->mute : b->d;
+	set_scope(b, w, w->name);
+}
+
+void
+bind_scope(struct binder *b, uint32_t unit)
+{
+	const struct written *w = bind_written(b, unit);
+
+	b->current = unit;
+	b->r.d = b->d;
+	b->locals = w->call->locals;
+	b->locals.item = b->unit[unit].item;
+	b->subst.locals = &b->locals;
+	set_scope(b, w, w->name);
+}
+
+void
+bind_scope_item(struct binder *b, const char *text)
+{
+	const struct unit *u = &b->unit[b->current];
+
+	if (u->item)
+		set_scope(b, bind_written(b, b->current),
+			  text && strstr(text, "${item}") ? u->name : bind_written(b, b->current)->name);
+}
+
+const struct written *
+bind_written(const struct binder *b, uint32_t unit)
+{
+	return &b->written[b->unit[unit].written];
+}
+
+uint32_t
+bind_each_of(const struct binder *b, uint32_t unit)
+{
+	const struct written *w = bind_written(b, unit);
+
+	if (w->call->each != UNIT_NONE)
+		return w->call->each;
+	return w->step->for_each ? b->unit[unit].written : UNIT_NONE;
+}
+
+const char *
+bind_workload(const struct binder *b, uint32_t unit)
+{
+	const struct written *w = bind_written(b, unit);
+
+	while (!w->step->workload && w->call->up)
+		w = &b->written[w->call->by];
+	return w->step->workload;
+}
+
+unsigned
+bind_modes(const struct binder *b, uint32_t unit)
+{
+	const struct written *w = bind_written(b, unit);
+	unsigned modes = w->step->modes;
+
+	while (w->call->up) {
+		w = &b->written[w->call->by];
+		modes &= w->step->modes;
+	}
+	return modes;
+}
+
+/* --- edges --- */
+
 static void
-unknown_step(struct binder *b, const config_setting_t *at, const char *name)
+unknown_step(struct binder *b, const struct call *call, const config_setting_t *at,
+	     const char *name)
 {
 	char text[SUGGEST_TEXT_MAX];
 	struct suggest suggest;
 
 	suggest_init(&suggest, name);
-	for (uint32_t i = 0; i < b->runbook->n_steps; i++)
-		if (b->runbook->steps[i].name)
-			suggest_offer(&suggest, b->runbook->steps[i].name);
+	bind_offer_steps(b, call, &suggest);
 	reader_error(&b->r, at, "'after': there is no step '%s'%s", name,
 		     suggest_text(&suggest, text));
 }
 
 static void
-add_edge(struct binder *b, uint32_t step, const config_setting_t *at, uint32_t *mark)
+add_wait(struct binder *b, uint32_t written, const config_setting_t *at, uint32_t *mark)
 {
+	struct written *w = &b->written[written];
 	const char *name = setting_string(at);
-	uint32_t to = strmap_get(&b->step_map, name);
+	uint32_t to = bind_find(b, w->call, name);
 
-	if (to == STRMAP_NONE) {
-		unknown_step(b, at, name);
-	} else if (to == step) {
+	if (to == UNIT_NONE) {
+		unknown_step(b, w->call, at, name);
+	} else if (b->unit[to].written == written) {
 		reader_error(&b->r, at, "'after': it names itself");
-	} else if (mark[to] == step + 1) {
+	} else if (mark[to] == written + 1) {
 		reader_error(&b->r, at, "'after': '%s' is there twice", name);
+	} else if (vec_reserve(&b->waits, b->n_waits + 1, &b->waits_cap) < 0) {
+		b->nomem = true;
 	} else {
-		mark[to] = step + 1;
-		b->nomem |= edges_add(&b->after, step, to) < 0;
+		mark[to] = written + 1;
+		b->waits[b->n_waits++] = to;
+		w->n_waits++;
 	}
+}
+
+static void
+read_waits(struct binder *b)
+{
+	uint32_t *mark = calloc(b->n_units + 1, sizeof(*mark));
+
+	b->nomem |= !mark;
+	for (uint32_t i = 0; !b->nomem && i < b->n_written; i++) {
+		const config_setting_t *after = b->written[i].step->after;
+
+		b->written[i].first_wait = (uint32_t)b->n_waits;
+		bind_scope_written(b, i);
+		for (unsigned k = 0; after && k < setting_count(after); k++)
+			add_wait(b, i, setting_item(after, k), mark);
+	}
+	free(mark);
+}
+
+/* A join waits for its parts; a step of a runbook that waits for none of its own, for
+ * what the step waits for that does the runbook. */
+static void
+add_edges(struct binder *b, uint32_t unit)
+{
+	const struct unit *u = &b->unit[unit];
+	const struct written *w = bind_written(b, unit);
+	uint32_t k;
+
+	for (k = 1; k <= u->members; k += 1 + b->unit[unit + k].members)
+		b->nomem |= edges_add(&b->after, unit, unit + k) < 0;
+	if (u->members)
+		return;
+	while (!w->n_waits && w->call->up)
+		w = &b->written[w->call->by];
+	for (k = 0; k < w->n_waits; k++)
+		b->nomem |= edges_add(&b->after, unit, b->waits[w->first_wait + k]) < 0;
 }
 
 static void
 read_edges(struct binder *b)
 {
-	uint32_t n = (uint32_t)b->runbook->n_steps;
-	uint32_t *mark = calloc((size_t)n + 1, sizeof(*mark));
-
-	b->nomem |= !mark || edges_init(&b->after, n) < 0;
-	for (uint32_t i = 0; !b->nomem && i < n; i++) {
-		const config_setting_t *after = b->runbook->steps[i].after;
-
-		bind_scope(b, i);
-		for (unsigned k = 0; after && k < setting_count(after); k++)
-			add_edge(b, i, setting_item(after, k), mark);
+	read_waits(b);
+	b->nomem |= edges_init(&b->after, (uint32_t)b->n_units) < 0;
+	for (uint32_t i = 0; !b->nomem && i < b->n_units; i++) {
+		add_edges(b, i);
 		edges_end(&b->after, i);
 	}
-	free(mark);
 }
 
 struct cycles {
@@ -98,7 +204,7 @@ static void
 tell_cycle(void *ctx, const uint32_t *node, uint32_t n)
 {
 	struct cycles *cycles = ctx;
-	const struct plan_step *steps = cycles->b->runbook->steps;
+	struct binder *b = cycles->b;
 	struct strbuf text = STRBUF_INIT;
 	uint32_t first = 0;
 
@@ -108,16 +214,17 @@ tell_cycle(void *ctx, const uint32_t *node, uint32_t n)
 		if (node[i] < node[first])
 			first = i;
 	for (uint32_t i = 0; i < n; i++) {
-		const struct plan_step *s = &steps[node[(first + i) % n]];
+		uint32_t unit = node[(first + i) % n];
+		struct place at = bind_written(b, unit)->step->at;
 
 		if (i < CYCLE_NAMES_MAX)
-			strbuf_addf(&text, "%s (%s:%u) -> ", s->name, s->at.file, s->at.line);
+			strbuf_addf(&text, "%s (%s:%u) -> ", b->unit[unit].name, at.file, at.line);
 		else if (i == CYCLE_NAMES_MAX)
 			strbuf_addf(&text, "... %u more ... -> ", n - CYCLE_NAMES_MAX);
 	}
-	strbuf_addstr(&text, steps[node[first]].name);
-	bind_scope(cycles->b, node[first]);
-	reader_error_at(&cycles->b->r, steps[node[first]].at,
+	strbuf_addstr(&text, b->unit[node[first]].name);
+	bind_scope(b, node[first]);
+	reader_error_at(&b->r, bind_written(b, node[first])->step->at,
 			"a cycle, each waits for the next: %s", text.buf);
 	strbuf_release(&text);
 }
@@ -132,23 +239,21 @@ wanted_modes(const struct binder *b)
 }
 
 static bool
-in_mode(const struct binder *b, uint32_t step)
+in_mode(const struct binder *b, uint32_t unit)
 {
-	return b->runbook->steps[step].modes & wanted_modes(b);
+	return bind_modes(b, unit) & wanted_modes(b);
 }
 
 bool
-bind_goes_with(const struct binder *b, uint32_t step, uint32_t other)
+bind_goes_with(const struct binder *b, uint32_t unit, uint32_t other)
 {
-	const struct plan_step *steps = b->runbook->steps;
-
-	return !(steps[step].modes & wanted_modes(b) & ~steps[other].modes);
+	return !(bind_modes(b, unit) & wanted_modes(b) & ~bind_modes(b, other));
 }
 
 static bool
-is_wanted(const struct binder *b, uint32_t step)
+is_wanted(const struct binder *b, uint32_t unit)
 {
-	const char *workload = b->runbook->steps[step].workload;
+	const char *workload = bind_workload(b, unit);
 
 	for (size_t k = 0; workload && k < b->req->n_only; k++)
 		if (!strcmp(b->req->only[k], workload))
@@ -161,7 +266,7 @@ static void
 choose_steps(struct binder *b)
 {
 	const struct bind_request *req = b->req;
-	uint32_t n = (uint32_t)b->runbook->n_steps;
+	uint32_t n = (uint32_t)b->n_units;
 
 	for (uint32_t i = 0; i < n; i++)
 		b->keep[i] = in_mode(b, i) && (!req->only || is_wanted(b, i));
@@ -182,8 +287,8 @@ check_only(struct binder *b)
 		bool found = false;
 
 		suggest_init(&suggest, want);
-		for (uint32_t i = 0; i < b->runbook->n_steps; i++) {
-			const char *workload = b->runbook->steps[i].workload;
+		for (uint32_t i = 0; i < b->n_units; i++) {
+			const char *workload = bind_workload(b, i);
 
 			found |= workload && !strcmp(workload, want);
 			if (workload)
@@ -198,8 +303,8 @@ check_only(struct binder *b)
 static void
 check_some_stay(struct binder *b)
 {
-	for (uint32_t i = 0; i < b->runbook->n_steps; i++)
-		if (b->keep[i] && b->runbook->steps[i].modes & MODE_BIT(b->req->mode))
+	for (uint32_t i = 0; i < b->n_units; i++)
+		if (b->keep[i] && bind_modes(b, i) & MODE_BIT(b->req->mode))
 			return;
 	if (b->runbook->n_steps)
 		reader_error_at(&b->r, b->runbook->at, "no step is left in mode %s%s",
@@ -211,9 +316,10 @@ bool
 bind_order(struct binder *b)
 {
 	struct cycles cycles = {.b = b};
-	size_t n = b->runbook->n_steps + 1;
+	size_t n;
 
-	map_steps(b);
+	bind_unroll(b);
+	n = b->n_units + 1;
 	read_edges(b);
 	b->topo = calloc(n, sizeof(*b->topo));
 	b->keep = calloc(n, sizeof(*b->keep));

@@ -25,6 +25,24 @@ graph_find_step(const struct graph *g, const char *name)
 	return GRAPH_NO_STEP;
 }
 
+uint32_t *
+graph_hide_parts(const struct graph *g, bool all)
+{
+	uint32_t *in = calloc(g->n_steps ? g->n_steps : 1, sizeof(*in));
+
+	for (uint32_t i = 0; in && i < g->n_steps; i++)
+		in[i] = GRAPH_NO_STEP;
+	for (uint32_t i = 0; in && !all && i < g->n_steps; i++) {
+		uint32_t members = g->steps[i].members;
+
+		if (members <= GRAPH_LONG_JOIN || in[i] != GRAPH_NO_STEP)
+			continue;
+		for (uint32_t k = 1; k <= members; k++)
+			in[i + k] = i;
+	}
+	return in;
+}
+
 int
 graph_check_lost(const struct graph *g, const struct step *step, const struct schema_param *param,
 		 const char *text, struct error *err)

@@ -18,7 +18,9 @@
 #define STEP_TIMEOUT_DEFAULT_MS (10 * 60 * 1000)
 
 struct step {
-	const char *name;
+	const char *name;                    /* STEP, STEP[ITEM], STEP/INNER */
+	const char *item;                    /* for_each: which, when the name has its number;
+						else NULL */
 	const char *plugin;                  /* one pointer for one name: compare with == */
 	const struct schema_action *action;  /* belongs to the schema_source */
 	const char *workload;                /* interned like plugin; NULL: none */
@@ -31,11 +33,13 @@ struct step {
 	int64_t expect_max;                  /* -1: any number of changes */
 	int32_t expect_percent;              /* -1: any part of the objects */
 	uint32_t n_after, n_limits;
+	uint32_t members;                    /* so many steps behind it are parts of it */
 	uint8_t modes;                       /* MODE_BITs of those in which it is done */
 	uint8_t on_failure;                  /* enum on_failure */
 	uint8_t rehearse;                    /* enum rehearse */
 	bool builtin;                        /* the plugin is "core": no process */
 	bool readonly;                       /* RESITE_ACT_READONLY */
+	bool join;                           /* does nothing: its parts are all done */
 	bool deferred;                       /* params wait for outputs: graph_step_params */
 	bool tolerates_loss, point_of_no_return;
 };
@@ -90,6 +94,13 @@ int graph_bind(const struct plan *plan, const struct bind_request *req,
 void graph_free(struct graph *g); /* NULL is fine */
 
 #define GRAPH_NO_STEP UINT32_MAX
+
+/* A join with more parts than this is shown as one line. */
+#define GRAPH_LONG_JOIN 12
+
+/* hidden_in[i]: the join in whose line step i is shown, or GRAPH_NO_STEP; n_steps of them,
+ * to be freed.  all: nothing is hidden.  NULL without memory. */
+uint32_t *graph_hide_parts(const struct graph *g, bool all);
 
 /* Index of the step of that name; linear, for commands of a person. */
 uint32_t graph_find_step(const struct graph *g, const char *name);

@@ -66,6 +66,7 @@ struct plan_retry {
 struct plan_step { /* as written; NULL and -1: not written */
 	const char *name;              /* NULL when it was wrong */
 	const char *plugin, *action;   /* the halves of does; NULL when it was wrong */
+	const config_setting_t *for_each; /* a list, or a text that stands for one */
 	const char *workload;
 	const config_setting_t *with, *after, *limits; /* checked for their form */
 	struct place at;
@@ -76,6 +77,7 @@ struct plan_step { /* as written; NULL and -1: not written */
 	unsigned modes;                /* bits MODE_BIT; all when not written */
 	uint8_t on_failure, rehearse;
 	bool tolerates_loss, point_of_no_return;
+	bool is_call;                  /* plugin is "runbook", action the runbook's name */
 };
 
 struct plan_runbook {

@@ -205,6 +205,23 @@ read_rehearse(const struct reader *r, const config_setting_t *s, void *into)
 	reader_word(r, s, rehearse_words, &step_of(into)->rehearse);
 }
 
+/* "a", ["a", "b"], [1, 2], "${var.list}" */
+static void
+read_for_each(const struct reader *r, const config_setting_t *s, void *into)
+{
+	for (unsigned i = 0, n = setting_count(s); i < n; i++) {
+		int type = config_setting_type(setting_item(s, i));
+
+		if (type == CONFIG_TYPE_STRING || type == CONFIG_TYPE_INT ||
+		    type == CONFIG_TYPE_INT64 || type == CONFIG_TYPE_BOOL)
+			continue;
+		reader_error(r, setting_item(s, i), "'for_each' must be a list of strings, whole "
+			     "numbers or booleans, or a reference to one: \"${var.X}\"");
+		return;
+	}
+	step_of(into)->for_each = s;
+}
+
 static void
 read_later(const struct reader *r, const config_setting_t *s, void *into)
 {
@@ -228,7 +245,7 @@ static const struct key step_keys[] = {
 	{"name", read_nothing}, {"does", read_does}, {"with", read_with}, {"after", read_after},
 	{"workload", read_workload}, {"timeout", read_timeout}, {"retry", read_retry},
 	{"limits", read_limits}, {"expect", read_expect}, {"on_failure", read_on_failure},
-	{"modes", read_modes}, {"rehearse", read_rehearse}, {"for_each", read_later},
+	{"modes", read_modes}, {"rehearse", read_rehearse}, {"for_each", read_for_each},
 	{"if", read_later}, {"tolerates_loss", read_tolerates_loss},
 	{"point_of_no_return", read_point_of_no_return}, {NULL, NULL}};
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define SITE_NAME "name"
-#define KNOWN "from.X, to.X, site.NAME.X, var.X, secret.X, step.NAME.OUTPUT, run.id"
+#define KNOWN "from.X, to.X, site.NAME.X, var.X, secret.X, step.NAME.OUTPUT, item, arg.X, run.id"
 #define NESTING_MAX 16
 #define REF_MAX 300
 
@@ -72,10 +72,15 @@ add_value(struct expansion *x, const struct plan_value *value, const char *kind,
 			return false;
 		}
 		x->res->list = value->setting;
+		x->res->list_locals = NULL;
 		return true;
 	}
 	if (refers_to_itself(x, value))
 		return false;
+	struct subst plain = *x->s;
+
+	plain.locals = NULL; /* a value means the same wherever it is used */
+	inner.s = &plain;
 	inner.frame = &frame;
 	inner.at = value->setting;
 	inner.r.outer = (struct scope){kind, owner ? owner : value->name};
@@ -207,25 +212,73 @@ add_secret(struct expansion *x, char *rest)
 static bool
 add_output(struct expansion *x, char *rest)
 {
-	char *dot = strchr(rest, '.');
+	char *dot = strrchr(rest, '.');
+	struct output_use use = {.locals = x->s->locals, .at = x->at, .step = rest,
+				 .alone = x->alone};
 
-	if (!dot || !dot[1] || strchr(dot + 1, '.')) {
+	/* The text of an item may have dots. */
+	if (!dot || !dot[1] || dot == rest || strchr(dot, ']') ||
+	    (!strchr(rest, '[') && strchr(rest, '.') != dot)) {
 		reader_error(&x->r, x->at, "${step.%s}: write ${step.NAME.OUTPUT}", rest);
 		return false;
 	}
-	if (!x->s->step_ref) {
+	if (!x->s->step_ref || !x->s->locals) {
 		reader_error(&x->r, x->at, "${step.%s} has a meaning only in the 'with' of a step",
 			     rest);
 		return false;
 	}
 	*dot = '\0';
-	if (!x->s->step_ref(x->s->ctx, x->at, rest, dot + 1))
+	use.output = dot + 1;
+	if (!x->s->step_ref(x->s->ctx, &use, x->res))
 		return false;
-	x->res->deferred = true;
-	strbuf_addf(&x->res->text, "${step.%s.%s}", rest, dot + 1);
+	x->res->deferred = !x->res->each;
 	return true;
 }
 
+static bool
+add_item(struct expansion *x)
+{
+	const char *item = x->s->locals ? x->s->locals->item : NULL;
+
+	if (item)
+		add_escaped(&x->res->text, item, strlen(item));
+	else
+		reader_error(&x->r, x->at, "${item} has a meaning only in a step with 'for_each'");
+	return item;
+}
+
+/* What the step that does this runbook hands down; it means what it means there. */
+static bool
+add_arg(struct expansion *x, char *rest)
+{
+	const struct locals *locals = x->s->locals;
+	const config_setting_t *arg = locals && locals->args ?
+				      config_setting_get_member(locals->args, rest) : NULL;
+	struct expansion inner = *x;
+	struct subst there = *x->s;
+
+	if (!locals || !locals->up) {
+		reader_error(&x->r, x->at, "${arg.%s} has a meaning only in a runbook that a step "
+			     "does: does = \"runbook.NAME\"; with = { %s = ...; };", rest, rest);
+		return false;
+	}
+	if (!arg)
+		return false; /* said where the runbook is done */
+	if (setting_is_list(arg)) {
+		if (!x->alone) {
+			reader_error(&x->r, x->at, "'%s' is a list: it can only stand alone, in a "
+				     "parameter that takes several values", rest);
+			return false;
+		}
+		x->res->list = arg;
+		x->res->list_locals = locals->up;
+		return true;
+	}
+	there.locals = locals->up;
+	inner.s = &there;
+	inner.at = arg;
+	return expand_setting(&inner, arg);
+}
 
 static bool
 add_run(struct expansion *x, char *rest)
@@ -243,7 +296,7 @@ static const struct namespace {
 	bool (*add)(struct expansion *x, char *rest);
 } namespaces[] = {
 	{"from", add_from}, {"to", add_to}, {"site", add_site}, {"var", add_var},
-	{"secret", add_secret}, {"step", add_output}, {"run", add_run},
+	{"secret", add_secret}, {"step", add_output}, {"arg", add_arg}, {"run", add_run},
 };
 
 /* The reference between ${ and }, cut at its first dot. */
@@ -259,11 +312,8 @@ add_ref(struct expansion *x, const char *ref, size_t len)
 	}
 	memcpy(copy, ref, len);
 	copy[len] = '\0';
-	if (!strcmp(copy, "item")) {
-		reader_error(&x->r, x->at, "${item} has a meaning only with 'for_each', which is not "
-			     "supported by this version");
-		return false;
-	}
+	if (!strcmp(copy, "item"))
+		return add_item(x);
 	dot = strchr(copy, '.');
 	if (dot)
 		*dot = '\0';
@@ -425,6 +475,7 @@ subst_secret_file(const struct subst *s, const struct reader *r,
 	struct reader inner = *r;
 
 	plain.step_ref = NULL;
+	plain.locals = NULL;
 	inner.outer = (struct scope){"secret", secret->name};
 	inner.inner = (struct scope){NULL, NULL};
 	if (!subst_expand(&plain, &inner, secret->file_at, secret->file, res))

@@ -1,5 +1,5 @@
 /* subst.h -- ${from.x} ${to.x} ${site.NAME.x} ${var.x} ${secret.x}
- * ${step.NAME.output} ${run.id}, and $$ for a $.  Private to core/plan. */
+ * ${step.NAME.output} ${item} ${arg.x} ${run.id}, and $$ for a $.  Private to core/plan. */
 #ifndef CORE_PLAN_SUBST_H
 #define CORE_PLAN_SUBST_H
 
@@ -8,14 +8,34 @@
 #include "core/plan/plan.h"
 #include "core/plan/read.h"
 
+struct call;
+
+struct locals { /* what a text means depends on the step that it is written in */
+	const struct call *call;    /* of the runbook that has the step */
+	const char *item;           /* ${item}; NULL: there is no for_each */
+	const config_setting_t *args; /* ${arg.X}: the `with` of the step that does the
+				       * runbook; NULL: there is none */
+	const struct locals *up;    /* where args are written; NULL: nobody does it */
+};
+
+struct output_use { /* ${step.NAME.OUTPUT} */
+	const struct locals *locals;
+	const config_setting_t *at;
+	const char *step, *output;
+	bool alone;                 /* it is the whole text */
+};
+
+struct subst_result;
+
 struct subst {
 	const struct plan *plan;
 	const struct plan_site *from, *to; /* NULL: no direction yet; only names are checked */
 	const char *run_id;
-	/* May this place use that output?  false after adding a problem.  NULL: a
-	 * step's output has no meaning here. */
-	bool (*step_ref)(void *ctx, const config_setting_t *at, const char *step,
-			 const char *output);
+	const struct locals *locals;       /* NULL: the text is in no step */
+	/* May this place use that output?  Adds its template to res->text, or sets
+	 * res->each.  false after adding a problem.  NULL: a step's output has no
+	 * meaning here. */
+	bool (*step_ref)(void *ctx, const struct output_use *use, struct subst_result *res);
 	void *ctx;
 };
 
@@ -23,6 +43,10 @@ struct subst_result {
 	struct strbuf text;           /* the value; when deferred a template with $$ for $ */
 	const char *secret;           /* the value is this secret, and text is empty */
 	const config_setting_t *list; /* the value is this list, and text is empty */
+	const struct locals *list_locals; /* in which the list is written */
+	bool each;                    /* the value is the output `text` of each item of the
+				       * unit each_of */
+	uint32_t each_of;
 	bool deferred;                /* text has ${step.NAME.output} in it */
 };
 

@@ -1,6 +1,7 @@
 #include "core/base/base.h"
 #include "core/view/dot.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -35,10 +36,50 @@ write_node(struct strbuf *out, const struct step *s)
 		    s->action->name);
 }
 
+/* A join of many parts is one box that says how many. */
+static void
+write_long_join(struct strbuf *out, const struct step *s)
+{
+	strbuf_addstr(out, "    ");
+	quoted(out, s->name);
+	strbuf_addf(out, " [shape=box3d, label=<<b>%s</b><br/><font point-size=\"10\">%" PRIu32
+		    " steps</font>>];\n", s->name, s->members);
+}
+
+struct drawing {
+	struct strbuf *out;
+	const struct graph *g;
+	const uint32_t *hidden_in; /* of each step: the box that stands for it */
+};
+
+/* Step i, and in a box around it its parts.  Returns the step behind them. */
+static uint32_t
+write_tree(const struct drawing *d, uint32_t i)
+{
+	const struct step *s = &d->g->steps[i];
+	uint32_t end = i + 1 + s->members;
+
+	if (!s->members) {
+		write_node(d->out, s);
+	} else if (d->hidden_in[i + 1] != GRAPH_NO_STEP) {
+		write_long_join(d->out, s);
+	} else {
+		strbuf_addf(d->out, "    subgraph \"cluster %" PRIu32 "\" {\n    label=", i);
+		quoted(d->out, s->name);
+		strbuf_addstr(d->out, "; style=rounded; color=\"#9aa5b1\"; "
+			      "fontcolor=\"#52606d\";\n");
+		write_node(d->out, s);
+		for (uint32_t k = i + 1; k < end;)
+			k = write_tree(d, k);
+		strbuf_addstr(d->out, "    }\n");
+	}
+	return end;
+}
+
 static bool
 first_of_workload(const struct graph *g, uint32_t i)
 {
-	for (uint32_t k = 0; k < i; k++)
+	for (uint32_t k = 0; k < i; k += 1 + g->steps[k].members)
 		if (g->steps[k].workload == g->steps[i].workload)
 			return false;
 	return true;
@@ -46,43 +87,73 @@ first_of_workload(const struct graph *g, uint32_t i)
 
 /* All steps of the workload of step i. */
 static void
-write_workload(struct strbuf *out, const struct graph *g, uint32_t i)
+write_workload(const struct drawing *d, uint32_t i)
 {
+	const struct graph *g = d->g;
 	const char *workload = g->steps[i].workload;
 
 	if (workload) {
-		strbuf_addf(out, "  subgraph \"cluster_%s\" {\n    label=", workload);
-		quoted(out, workload);
-		strbuf_addstr(out, "; color=\"#9aa5b1\"; fontcolor=\"#52606d\";\n");
+		strbuf_addf(d->out, "  subgraph \"cluster_%s\" {\n    label=", workload);
+		quoted(d->out, workload);
+		strbuf_addstr(d->out, "; color=\"#9aa5b1\"; fontcolor=\"#52606d\";\n");
 	}
-	for (uint32_t k = i; k < g->n_steps; k++)
+	for (uint32_t k = i; k < g->n_steps; k += 1 + g->steps[k].members)
 		if (g->steps[k].workload == workload)
-			write_node(out, &g->steps[k]);
+			write_tree(d, k);
 	if (workload)
-		strbuf_addstr(out, "  }\n");
+		strbuf_addstr(d->out, "  }\n");
+}
+
+static uint32_t
+box_of(const struct drawing *d, uint32_t i)
+{
+	return d->hidden_in[i] == GRAPH_NO_STEP ? i : d->hidden_in[i];
+}
+
+/* Each edge between two boxes once.  The parts of a box follow it, so the last
+ * target that a box had is enough to know. */
+static void
+write_edges(const struct drawing *d, uint32_t *last_target)
+{
+	const struct graph *g = d->g;
+
+	for (uint32_t i = 0; i < g->n_steps; i++)
+		for (uint32_t k = 0; k < g->steps[i].n_after; k++) {
+			uint32_t from = box_of(d, g->steps[i].after[k]), to = box_of(d, i);
+
+			if (from == to || last_target[from] == to + 1)
+				continue;
+			last_target[from] = to + 1;
+			strbuf_addstr(d->out, "  ");
+			quoted(d->out, g->steps[from].name);
+			strbuf_addstr(d->out, " -> ");
+			quoted(d->out, g->steps[to].name);
+			strbuf_addstr(d->out, ";\n");
+		}
 }
 
 void
-dot_write(struct strbuf *out, const struct graph *g)
+dot_write(struct strbuf *out, const struct graph *g, bool all)
 {
+	uint32_t *hidden_in = graph_hide_parts(g, all);
+	uint32_t *last_target = calloc((size_t)g->n_steps + 1, sizeof(*last_target));
+	struct drawing d = {out, g, hidden_in};
+
 	strbuf_addstr(out, "digraph ");
 	quoted(out, g->runbook);
 	strbuf_addf(out, " {\n  label=\"%s: %s -> %s (%s)\"; labelloc=t; rankdir=LR;\n"
 		    "  fontname=\"Helvetica\"; node [fontname=\"Helvetica\"]; "
 		    "edge [color=\"#52606d\"];\n",
 		    g->runbook, g->from, g->to, mode_name(g->mode));
-	for (uint32_t i = 0; i < g->n_steps; i++)
+	out->failed |= !hidden_in || !last_target;
+	for (uint32_t i = 0; !out->failed && i < g->n_steps; i += 1 + g->steps[i].members)
 		if (first_of_workload(g, i))
-			write_workload(out, g, i);
-	for (uint32_t i = 0; i < g->n_steps; i++)
-		for (uint32_t k = 0; k < g->steps[i].n_after; k++) {
-			strbuf_addstr(out, "  ");
-			quoted(out, g->steps[g->steps[i].after[k]].name);
-			strbuf_addstr(out, " -> ");
-			quoted(out, g->steps[i].name);
-			strbuf_addstr(out, ";\n");
-		}
+			write_workload(&d, i);
+	if (!out->failed)
+		write_edges(&d, last_target);
 	strbuf_addstr(out, "}\n");
+	free(hidden_in);
+	free(last_target);
 }
 
 static json_t *
@@ -92,7 +163,8 @@ step_to_json(const struct graph *g, const struct step *s)
 
 	for (uint32_t k = 0; k < s->n_after; k++)
 		json_array_append_new(after, json_string(g->steps[s->after[k]].name));
-	return json_pack("{s:s, s:o, s:o, s:s*, s:I, s:b, s:b}", "name", s->name, "does", does,
+	return json_pack("{s:s, s:s*, s:i, s:o, s:o, s:s*, s:I, s:b, s:b}", "name", s->name, "item",
+			 s->item, "parts", (int)s->members, "does", does,
 			 "after", after, "workload", s->workload, "timeout_ms",
 			 (json_int_t)s->timeout_ms, "readonly", s->readonly,
 			 "point_of_no_return", s->point_of_no_return);

@@ -6,8 +6,9 @@
 #include "core/plan/graph.h"
 
 /* Appends the whole digraph: a cluster for each workload, approvals as diamonds,
- * steps that only read dashed, a point of no return with a double line. */
-void dot_write(struct strbuf *out, const struct graph *graph);
+ * steps that only read dashed, a point of no return with a double line, a box around the
+ * parts of a step.  A step of many parts is one node, unless all. */
+void dot_write(struct strbuf *out, const struct graph *graph, bool all);
 
 /* {"runbook","from","to","mode","steps":[{"name","does","after":[…],…}]}; NULL
  * without memory. */

@@ -1,6 +1,8 @@
 #include "core/base/base.h"
 #include "core/view/preview_text.h"
 
+#include <stdlib.h>
+
 static const char *
 kind_name(enum preview_kind kind)
 {
@@ -67,18 +69,64 @@ write_details(struct strbuf *out, const struct preview_step *r, size_t max)
 		strbuf_addf(out, "      ... and %" PRIu64 " more\n", r->changes - shown);
 }
 
-void
-preview_write(struct strbuf *out, const struct graph *g, const struct preview *p, size_t max)
+/* The parts of a join that are not shown one by one. */
+static void
+write_parts(struct strbuf *out, const struct preview *p, uint32_t join, uint32_t n)
 {
+	uint64_t changes = 0, total = 0;
+	uint32_t failed = 0;
+
+	for (uint32_t i = join + 1; i <= join + n; i++) {
+		changes += p->step[i].changes;
+		total += p->step[i].total;
+		failed += p->step[i].kind == PREVIEW_FAILED;
+	}
+	strbuf_addf(out, "%" PRIu32 " steps: %" PRIu64 " of %" PRIu64 " would change", n, changes,
+		    total);
+	if (failed)
+		strbuf_addf(out, ", %" PRIu32 " PROBES FAILED", failed);
+	strbuf_addstr(out, " (--all shows each)\n");
+}
+
+static bool
+wants_attention(const struct preview_step *r)
+{
+	return r->kind == PREVIEW_FAILED || r->refused || json_array_size(r->losses);
+}
+
+static void
+write_step(struct strbuf *out, const struct graph *g, const struct preview *p, uint32_t i,
+	   size_t max)
+{
+	strbuf_addf(out, "  %-20s ", g->steps[i].name);
+	if (g->steps[i].item)
+		strbuf_addf(out, "(%s) ", g->steps[i].item);
+	write_found(out, &p->step[i]);
+	write_details(out, &p->step[i], max);
+}
+
+void
+preview_write(struct strbuf *out, const struct graph *g, const struct preview *p, size_t max,
+	      bool all)
+{
+	uint32_t *in = graph_hide_parts(g, all);
+
+	out->failed |= !in;
 	strbuf_addf(out, "preview of %s: %s -> %s, mode %s (nothing was changed)\n", g->runbook,
 		    g->from, g->to, mode_name(g->mode));
-	for (uint32_t k = 0; k < g->n_steps; k++) {
-		uint32_t i = g->topo[k];
+	for (uint32_t k = 0; in && k < g->n_steps; k++) {
+		uint32_t i = g->topo[k], parts = g->steps[i].members;
 
-		strbuf_addf(out, "  %-20s ", g->steps[i].name);
-		write_found(out, &p->step[i]);
-		write_details(out, &p->step[i], max);
+		if (in[i] != GRAPH_NO_STEP && !wants_attention(&p->step[i]))
+			continue;
+		if (parts && in[i + 1] == i) {
+			strbuf_addf(out, "  %-20s ", g->steps[i].name);
+			write_parts(out, p, i, parts);
+		} else {
+			write_step(out, g, p, i, max);
+		}
 	}
+	free(in);
 	strbuf_addf(out, "%" PRIu64 " changes in all; %" PRIu32 " probes failed, %" PRIu32
 		    " would be refused\n", p->changes, p->failed, p->refused);
 }

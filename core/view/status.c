@@ -4,10 +4,52 @@
 #include "core/engine/words.h"
 #include "core/view/status.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Runs with more steps than this show only those that want attention. */
 #define LONG_RUN 60
+
+/* The parts of a join, or of a step that is none the step itself. */
+struct parts {
+	uint32_t n, count[STEP_FAILED + 1]; /* without joins among them */
+	int64_t started_ms, ended_ms;       /* of the first, of the last that has ended */
+	enum step_state state;              /* what they are doing together */
+};
+
+static enum step_state
+state_of_parts(const struct parts *p)
+{
+	static const enum step_state first[] = {STEP_ASK, STEP_GATE, STEP_RUNNING, STEP_BACKOFF};
+
+	for (size_t i = 0; i < COUNT_OF(first); i++)
+		if (p->count[first[i]])
+			return first[i];
+	return p->count[STEP_READY] || p->count[STEP_WAITING] < p->n ? STEP_READY : STEP_WAITING;
+}
+
+static struct parts
+sum_up_parts(const struct run_state *state, uint32_t i)
+{
+	const struct step *s = &state->graph->steps[i];
+	struct parts p = {.state = sched_state(state->sched, i)};
+
+	for (uint32_t k = s->members ? i + 1 : i; k <= i + s->members; k++) {
+		const struct step_facts *f = &state->facts[k];
+
+		if (s->members && (state->graph->steps[k].join || sched_is_out(state->sched, k)))
+			continue;
+		p.n++;
+		p.count[sched_state(state->sched, k)]++;
+		if (f->started_ms && (!p.started_ms || f->started_ms < p.started_ms))
+			p.started_ms = f->started_ms;
+		if (f->ended_ms > p.ended_ms)
+			p.ended_ms = f->ended_ms;
+	}
+	if (s->members && p.state == STEP_WAITING)
+		p.state = state_of_parts(&p);
+	return p;
+}
 
 /* What an orchestrator at work does. */
 static const char *
@@ -58,6 +100,22 @@ write_what(struct strbuf *out, const struct step_facts *f, enum step_state st)
 		strbuf_addf(out, ", %" PRIu64 " undo records", f->undo_records);
 }
 
+/* "17 done, 2 running of 20" */
+static void
+write_state_counts(struct strbuf *out, const uint32_t *count, uint32_t n)
+{
+	const char *sep = "";
+
+	for (int st = STEP_WAITING; st <= STEP_FAILED; st++) {
+		if (!count[st])
+			continue;
+		strbuf_addf(out, "%s%" PRIu32 " %s", sep, count[st],
+			    step_state_name((enum step_state)st));
+		sep = ", ";
+	}
+	strbuf_addf(out, " of %" PRIu32, n);
+}
+
 static void
 write_step(struct strbuf *out, const struct run_state *state, uint32_t i, int64_t now_ms)
 {
@@ -67,29 +125,37 @@ write_step(struct strbuf *out, const struct run_state *state, uint32_t i, int64_
 		[STEP_DONE] = '+',    [STEP_SKIPPED] = '-', [STEP_BY_HAND] = 'h',
 		[STEP_FAILED] = 'x',
 	};
-	const struct step_facts *f = &state->facts[i];
-	enum step_state st = sched_state(state->sched, i);
-	bool open = st == STEP_RUNNING || st == STEP_GATE;
+	const struct step *s = &state->graph->steps[i];
+	struct parts p = sum_up_parts(state, i);
+	bool open = s->members ? sched_state(state->sched, i) == STEP_WAITING :
+				 p.state == STEP_RUNNING || p.state == STEP_GATE;
 	char took[CLOCK_TEXT_MAX] = "";
 
-	if (f->started_ms)
-		clock_format_duration((open ? now_ms : f->ended_ms) - f->started_ms, took);
-	strbuf_addf(out, "  %c %-20s %-9s %8s  ", marks[st], state->graph->steps[i].name,
-		    step_state_name(st), took);
-	write_what(out, f, st);
+	if (p.started_ms)
+		clock_format_duration((open ? now_ms : p.ended_ms) - p.started_ms, took);
+	strbuf_addf(out, "  %c %-20s %-9s %8s  ", marks[p.state], s->name,
+		    step_state_name(p.state), took);
+	if (s->item)
+		strbuf_addf(out, "(%s) ", s->item);
+	if (s->members)
+		write_state_counts(out, p.count, p.n);
+	else
+		write_what(out, &state->facts[i], p.state);
 	while (out->len && out->buf[out->len - 1] == ' ')
 		out->buf[--out->len] = '\0';
 	strbuf_addch(out, '\n');
 }
 
 static bool
-is_shown(const struct run_state *state, uint32_t i, bool all)
+is_shown(const struct run_state *state, uint32_t i, uint32_t in, bool all)
 {
 	enum step_state st = sched_state(state->sched, i);
 
 	if (sched_is_out(state->sched, i) && st != STEP_RUNNING)
 		return false;
-	return all || state->graph->n_steps <= LONG_RUN ||
+	if (in == GRAPH_NO_STEP && state->graph->steps[i].members > GRAPH_LONG_JOIN)
+		return true;
+	return all || (state->graph->n_steps <= LONG_RUN && in == GRAPH_NO_STEP) ||
 	       (st != STEP_DONE && st != STEP_WAITING && st != STEP_READY);
 }
 
@@ -118,7 +184,6 @@ static void
 write_counts(struct strbuf *out, const struct run_state *state)
 {
 	uint32_t count[STEP_FAILED + 1] = {0}, n_steps = 0;
-	const char *sep = "  ";
 
 	for (uint32_t i = 0; i < state->graph->n_steps; i++) {
 		if (sched_is_out(state->sched, i))
@@ -126,14 +191,16 @@ write_counts(struct strbuf *out, const struct run_state *state)
 		count[sched_state(state->sched, i)]++;
 		n_steps++;
 	}
-	for (int st = STEP_WAITING; st <= STEP_FAILED; st++) {
-		if (!count[st])
-			continue;
-		strbuf_addf(out, "%s%" PRIu32 " %s", sep, count[st],
-			    step_state_name((enum step_state)st));
-		sep = ", ";
-	}
-	strbuf_addf(out, " of %" PRIu32 " steps\n", n_steps);
+	strbuf_addstr(out, "  ");
+	write_state_counts(out, count, n_steps);
+	strbuf_addstr(out, " steps\n");
+}
+
+/* Around the name of a step that is typed: brackets mean something to a shell. */
+static const char *
+shell_quote(const char *step)
+{
+	return strchr(step, '[') ? "'" : "";
 }
 
 /* "  1 of 2 have approved: alice 2m05s ago": when more than one is wanted. */
@@ -142,6 +209,7 @@ write_approvals(struct strbuf *out, const struct run_state *state, uint32_t step
 {
 	const json_t *approved = state->facts[step].approved;
 	struct approval_rule rule;
+	const char *quote = shell_quote(state->graph->steps[step].name);
 	char ago[CLOCK_TEXT_MAX];
 	uint32_t n = 0;
 
@@ -165,9 +233,9 @@ write_approvals(struct strbuf *out, const struct run_state *state, uint32_t step
 			    json_string_value(json_array_get(rule.approvers, i)),
 			    i + 1 < json_array_size(rule.approvers) ? "" : "\n");
 	if (rule.signers)
-		strbuf_addf(out, "  by signature: resite approve %s %s --reason '...' --print\n",
-			    state->graph->run_id ? state->graph->run_id : "RUN",
-			    state->graph->steps[step].name);
+		strbuf_addf(out, "  by signature: resite approve %s %s%s%s --reason '...' --print\n",
+			    state->graph->run_id ? state->graph->run_id : "RUN", quote,
+			    state->graph->steps[step].name, quote);
 	approval_rule_release(&rule);
 }
 
@@ -178,20 +246,21 @@ status_write_asks(struct strbuf *out, const struct run_state *state, const char 
 	for (uint32_t i = 0; i < state->graph->n_steps; i++) {
 		const struct step *s = &state->graph->steps[i];
 		const struct step_facts *f = &state->facts[i];
+		const char *quote = shell_quote(s->name);
 
 		switch (sched_state(state->sched, i)) {
 		case STEP_GATE:
 			strbuf_addf(out, "%s:%u: step %s wants an approval%s%s\n"
-				    "  resite approve %s %s --reason '...'\n",
+				    "  resite approve %s %s%s%s --reason '...'\n",
 				    s->at.file, s->at.line, s->name, f->now && *f->now ? ": " : "",
-				    f->now ? f->now : "", run, s->name);
+				    f->now ? f->now : "", run, quote, s->name, quote);
 			write_approvals(out, state, i, now_ms);
 			break;
 		case STEP_ASK:
 			strbuf_addf(out, "%s:%u: step %s failed: %s\n"
-				    "  resite retry|skip|by-hand %s %s --reason '...'\n",
+				    "  resite retry|skip|by-hand %s %s%s%s --reason '...'\n",
 				    s->at.file, s->at.line, s->name, f->text ? f->text : "?", run,
-				    s->name);
+				    quote, s->name, quote);
 			break;
 		default:
 			break;
@@ -212,11 +281,15 @@ write_next(struct strbuf *out, const struct run_state *state, const struct statu
 void
 status_write(struct strbuf *out, const struct run_state *state, const struct status_about *about)
 {
+	uint32_t *in = graph_hide_parts(state->graph, about->all_steps);
+
 	write_head(out, state, about);
 	write_counts(out, state);
-	for (uint32_t i = 0; i < state->graph->n_steps; i++)
-		if (is_shown(state, i, about->all_steps))
+	out->failed |= !in;
+	for (uint32_t i = 0; in && i < state->graph->n_steps; i++)
+		if (is_shown(state, i, in[i], about->all_steps))
 			write_step(out, state, i, about->now_ms);
+	free(in);
 	status_write_workloads(out, state);
 	status_write_asks(out, state, about->run, about->now_ms);
 	write_next(out, state, about);
@@ -305,8 +378,8 @@ step_to_json(const struct run_state *state, uint32_t i)
 {
 	const struct step *s = &state->graph->steps[i];
 	const struct step_facts *f = &state->facts[i];
-	json_t *obj = json_pack("{s:s, s:o, s:s, s:I, s:s*, s:s*, s:s*, s:O*, s:O*}", "name", s->name,
-				"does", json_sprintf("%s.%s", s->plugin, s->action->name), "state",
+	json_t *obj = json_pack("{s:s, s:s*, s:o, s:s, s:I, s:s*, s:s*, s:s*, s:O*, s:O*}", "name",
+				s->name, "item", s->item, "does", json_sprintf("%s.%s", s->plugin, s->action->name), "state",
 				step_state_name(sched_state(state->sched, i)), "attempts",
 				(json_int_t)sched_attempts(state->sched, i), "workload", s->workload,
 				"now", f->now, "text", f->text, "outputs", f->outputs, "losses",
@@ -320,6 +393,8 @@ step_to_json(const struct run_state *state, uint32_t i)
 	}
 	if (f->approved)
 		json_object_set(obj, "approved", f->approved);
+	if (s->join)
+		json_object_set_new(obj, "parts", json_integer(s->members));
 	if (f->undo_records)
 		json_object_set_new(obj, "undo_records",
 				    json_integer((json_int_t)f->undo_records));

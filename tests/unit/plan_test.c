@@ -126,6 +126,10 @@ print_step(const struct graph *g, uint32_t i, struct strbuf *out)
 		    s->point_of_no_return ? " point_of_no_return" : "");
 	if (s->expect_max >= 0 || s->expect_percent >= 0)
 		strbuf_addf(out, " expect %" PRId64 " %d%%", s->expect_max, s->expect_percent);
+	if (s->join)
+		strbuf_addf(out, " join of %" PRIu32, s->members);
+	if (s->item)
+		strbuf_addf(out, " item '%s'", s->item);
 	strbuf_addf(out, "%s%s\n\t%s\n", s->workload ? " workload " : "",
 		    s->workload ? s->workload : "", s->params);
 }
@@ -794,6 +798,50 @@ measure(void (*write_plan)(FILE *f, unsigned n), int mode)
 	unlink(path);
 }
 
+/* 10,000 items, each waited for by each of 10,000 others: that is no 100 million edges. */
+START_TEST(ten_thousand_items_are_written_out_fast)
+{
+	enum { ITEMS = 10000 };
+	struct bind_request req = {.runbook = "move", .from = "a", .to = "b",
+				   .mode = RESITE_PLANNED};
+	char path[] = "/tmp/resite-plan-XXXXXX";
+	FILE *f = fdopen(mkstemp(path), "w");
+	struct plan_text text;
+	struct diags d = DIAGS_INIT;
+	struct plan *plan = NULL;
+	struct graph *g = NULL;
+	clock_t start;
+
+	fputs("format = 1; name = \"many\"; sites: { a: { }; b: { }; };\n"
+		      "vars: { items = [", f);
+	for (unsigned i = 0; i < ITEMS; i++)
+		fprintf(f, "%s\"user-%u@contoso.example\"", i ? ", " : "", i);
+	fputs("]; };\nrunbooks: { move: { steps = (\n"
+		      "{ name = \"one\"; does = \"ldap-homing.move\"; for_each = \"${var.items}\"; with = "
+		      "{ server = \"ldaps://h\"; from = \"x\"; to = \"${item}\"; }; },\n"
+		      "{ name = \"two\"; does = \"dns-nsupdate.set\"; after = \"one\"; for_each = "
+		      "\"${var.items}\"; with = { server = \"h:53\"; zone = \"z\"; values = [\"${item}\", "
+		      "\"${step.one[user-7@contoso.example].moved}\"]; }; } ); }; };\n", f);
+	fclose(f);
+	plan_text_init(&text);
+	ck_assert_int_eq(plan_read(path, &text, &d), 0);
+	start = clock();
+	ck_assert_int_eq(plan_load(&text, &d, &plan), 0);
+	ck_assert_int_eq(graph_bind(plan, &req, &source, &d, &g), 0);
+	printf("2 times %d items: CPU of load and bind %ld ms\n", ITEMS, cpu_ms(start, clock()));
+	ck_assert_int_lt(cpu_ms(start, clock()), 5000);
+	ck_assert_uint_eq(g->n_steps, 2 * ITEMS + 2);
+	ck_assert_uint_eq(g->steps[0].members, ITEMS);
+	ck_assert_uint_eq(g->steps[0].n_after, ITEMS);
+	ck_assert_uint_eq(g->steps[ITEMS + 2].n_after, 1);
+	graph_free(g);
+	plan_free(plan);
+	plan_text_release(&text);
+	diags_release(&d);
+	unlink(path);
+}
+END_TEST
+
 START_TEST(a_large_plan_is_checked_fast_and_its_graph_is_small)
 {
 	measure(write_small_steps, RESITE_PLANNED);
@@ -829,6 +877,7 @@ main(void)
 	tcase_add_test(tc, leaving_out_a_join_of_too_many_is_refused);
 	tcase_add_test(tc, every_step_key_is_in_the_reference);
 	tcase_add_test(tc, mutated_plans_are_refused_or_bound_and_never_crash);
+	tcase_add_test(tc, ten_thousand_items_are_written_out_fast);
 	tcase_add_test(tc, a_large_plan_is_checked_fast_and_its_graph_is_small);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
