@@ -61,7 +61,7 @@ for at in 3 8 13; do
 	wait "$pid" 2>/dev/null
 	exits 0 "status after a kill" status last
 	says "the items are one line" " of $items"
-	says_not "items that are done are not listed" "todo[item-1] "
+	says_not "items that are done are not listed" "+ todo[item"
 	launch resume last
 done
 ended 0 "the last resume ends the run"
