@@ -40,6 +40,7 @@ struct character {
 	uint32_t limited;      /* one step in so many takes a limit */
 	uint32_t faults;       /* one attempt in so many goes wrong; 0: none */
 	uint32_t specials;     /* one step in so many is no t.do */
+	bool modal;            /* there are steps of one mode only */
 };
 
 static uint32_t
@@ -148,6 +149,10 @@ draw_step(struct chance *r, const struct character *ch, struct sim_case *c, uint
 	s->limits = 0;
 	for (uint32_t k = 0; k < c->n_limits && s->kind <= KIND_LOOK; k++)
 		s->limits |= (uint8_t)(chance_one_in(r, ch->limited) << k);
+	s->modes = MODE_BIT(RESITE_DISASTER) | MODE_BIT(RESITE_PLANNED) |
+		   MODE_BIT(RESITE_REHEARSAL);
+	if (ch->modal && !(x >> 33 & 3))
+		s->modes = MODE_BIT(x >> 35 & 1 ? RESITE_DISASTER : RESITE_PLANNED);
 	s->after = draw_after(r, ch, i);
 	for (uint32_t k = 0; k < CASE_FATES; k++)
 		s->fate[k] = draw_fate(r, ch);
@@ -156,7 +161,7 @@ draw_step(struct chance *r, const struct character *ch, struct sim_case *c, uint
 static void
 draw_acts(struct chance *r, struct sim_case *c)
 {
-	static const uint8_t often[] = {ACT_APPROVE, ACT_RETRY, ACT_SKIP, ACT_BY_HAND};
+	static const uint8_t often[] = {ACT_APPROVE, ACT_RETRY, ACT_SKIP, ACT_BY_HAND, ACT_MODE};
 
 	uint16_t at = 0;
 
@@ -199,6 +204,7 @@ case_draw(struct sim_case *c, uint64_t seed, uint32_t max_steps)
 		c->limit[i] = (uint8_t)(1 + chance_below(&r, 3));
 	c->jobs = (uint8_t)(1 + chance_below(&r, chance_one_in(&r, 2) ? 3 : 10));
 	c->mode = modes[chance_below(&r, COUNT_OF(modes))];
+	ch.modal = c->mode == RESITE_PLANNED && chance_one_in(&r, 3);
 	c->help = (uint8_t)chance_below(&r, 4);
 	c->waits = !chance_one_in(&r, 4);
 	c->batch = chance_one_in(&r, 4);
@@ -270,8 +276,7 @@ build_step(const struct sim_case *c, uint32_t i, struct case_graph *g)
 		.expect_max = s->expect_max, .expect_percent = s->expect_percent,
 		.on_failure = s->on_failure, .rehearse = s->rehearse,
 		.builtin = s->kind >= KIND_JOIN, .readonly = s->kind == KIND_LOOK,
-		.modes = MODE_BIT(RESITE_DISASTER) | MODE_BIT(RESITE_PLANNED) |
-			 MODE_BIT(RESITE_REHEARSAL),
+		.modes = s->modes,
 	};
 	for (uint32_t k = 0; k < i; k++)
 		if (s->after >> k & 1)

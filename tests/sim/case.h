@@ -46,6 +46,7 @@ struct case_step {
 	int8_t expect_max;       /* -1: any number */
 	int8_t expect_percent;   /* -1: any part */
 	uint8_t limits;          /* bits */
+	uint8_t modes;           /* MODE_BITs */
 	uint16_t backoff_ms, max_backoff_ms, timeout_ms, weight_ms;
 	uint32_t after;          /* bits: lower numbers only */
 	struct case_fate fate[CASE_FATES];
@@ -53,7 +54,7 @@ struct case_step {
 
 enum act_kind {
 	ACT_APPROVE, ACT_RETRY, ACT_SKIP, ACT_BY_HAND, ACT_PAUSE, ACT_STOP, ACT_STOP_NOW,
-	ACT_CONTINUE, ACT_ABANDON,
+	ACT_CONTINUE, ACT_MODE, ACT_ABANDON,
 	ACT_LOSE,        /* the orchestrator is killed between two turns */
 	ACT_CUT,         /* in a turn, before its commit: these events are lost */
 	ACT_LOSE_COMMITTED, /* in a turn, after its commit, before anything is done */

@@ -15,6 +15,7 @@
 	X(REHEARSAL, "runs in mode rehearsal")                                                  \
 	X(LIMITED, "runs with limits")                                                          \
 	X(RUN_DEADLINE, "runs with a deadline of their own")                                    \
+	X(MODAL, "runs with steps of one mode only")                                            \
 	X(BOUND, "runs bound to a preview")                                                     \
 	X(STARTS, "attempts started")                                                           \
 	X(RETRIES, "of these: not the step's first")                                            \
@@ -47,6 +48,7 @@
 	X(PAUSE, "words: pause")                                                                \
 	X(STOP, "words: stop, and stop --now")                                                  \
 	X(CONTINUE, "words: continue")                                                          \
+	X(MODE, "words: mode disaster")                                                         \
 	X(ABANDON, "words: abandon")                                                            \
 	X(STOP_NOW, "attempts cancelled by stop --now")                                         \
 	X(SAID, "words said before, with nothing left to do")                                   \

@@ -348,10 +348,11 @@ sim_start(struct sim *s)
 static void
 trace_word(struct sim *s, const struct rules_word *w)
 {
-	sim_trace(s, "%s%s%s actor=%s%s", word_verb(w->kind),
+	sim_trace(s, "%s%s%s actor=%s%s%s", word_verb(w->kind),
 		  run_event_of_step(w->kind) ? " " : "",
 		  run_event_of_step(w->kind) ? case_step_name(w->step) : "",
-		  case_actor(w->actor), w->now ? " now=1" : "");
+		  case_actor(w->actor), w->now ? " now=1" : "",
+		  w->kind == EVENT_MODE ? " mode=disaster" : "");
 }
 
 /* What core/engine/words.c says, which must be what the rules say. */
@@ -404,7 +405,7 @@ sim_word(struct sim *s, const struct rules_word *w)
 {
 	struct run_event e = {.kind = w->kind, .actor = case_actor(w->actor), .reason = "test",
 			      .step = run_event_of_step(w->kind) ? w->step : SCHED_NONE,
-			      .now = w->now};
+			      .now = w->now, .mode = w->kind == EVENT_MODE ? RESITE_DISASTER : 0};
 	enum rules_answer answer = judge(s, w, &e);
 
 	if (!can_hear(s, w))

@@ -63,6 +63,9 @@ add_step(const struct sim_case *c, uint32_t i, struct strbuf *out)
 	if (s->kind == KIND_GATE)
 		strbuf_addf(out, " with = { question = \"?\"; needs = %d; };", s->needs);
 	add_names(out, "after", s->after, case_step_name);
+	if (s->modes == MODE_BIT(RESITE_PLANNED) || s->modes == MODE_BIT(RESITE_DISASTER))
+		strbuf_addf(out, " modes = [\"%s\"];", s->modes == MODE_BIT(RESITE_PLANNED) ?
+			    mode_name(RESITE_PLANNED) : mode_name(RESITE_DISASTER));
 	if (s->kind <= KIND_LOOK)
 		add_names(out, "limits", s->limits, limit_name);
 	if (s->kind <= KIND_LOOK)

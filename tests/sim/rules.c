@@ -25,6 +25,16 @@ find_paths(struct rules_of *of)
 	}
 }
 
+static uint32_t
+out_of_mode(const struct rules_of *of, int mode)
+{
+	uint32_t out = 0;
+
+	for (uint32_t i = 0; i < of->c->n_steps; i++)
+		out |= step_of(of, i)->modes & MODE_BIT(mode) ? 0 : BIT(i);
+	return out;
+}
+
 void
 rules_begin(const struct sim_case *c, struct rules_of *of, struct rules *ret)
 {
@@ -43,6 +53,7 @@ rules_begin(const struct sim_case *c, struct rules_of *of, struct rules *ret)
 		of->may_apply |= s->kind <= KIND_BLIND &&
 				 (!rehearsal || s->rehearse == REHEARSE_RUN) ? BIT(i) : 0;
 	}
+	ret->out = out_of_mode(of, c->mode);
 	ret->bound = c->bound & of->may_apply & of->probes;
 	find_paths(of);
 }
@@ -93,8 +104,10 @@ check_start(const struct rules_of *of, const struct rules *r, const struct sched
 {
 	uint32_t i = c->step;
 
-	if (!(of->work & BIT(i)))
-		return "a step without a process was started";
+	uint32_t work = of->work & ~r->out;
+
+	if (!(work & BIT(i)))
+		return "a step without a process, or of another mode, was started";
 	if (r->n_open >= of->c->jobs)
 		return "more attempts than jobs";
 	if (!is_free(of, r, i))
@@ -107,7 +120,7 @@ check_start(const struct rules_of *of, const struct rules *r, const struct sched
 		return "applied again without a probe after an unknown end";
 	if (c->timeout_ms != timeout_of(of, r, i))
 		return "its time is not the plan's";
-	if (ready & ~of->work)
+	if (ready & ~work)
 		return "a gate or join had to wait for a step with a process";
 	for (uint32_t left = ready & ~BIT(i); left; left &= left - 1) {
 		uint32_t k = (uint32_t)__builtin_ctz(left);
@@ -149,13 +162,14 @@ rules_command(const struct rules_of *of, struct rules *r, const struct sched_com
 		open_attempt(of, r, c->step);
 		break;
 	case COMMAND_GATE:
-		if (!(of->gates & bit))
+		if (!(of->gates & ~r->out & bit))
 			broken = "a gate opened where none is";
 		r->waits |= bit;
 		break;
 	case COMMAND_PASS:
-		if ((of->work | of->gates) & bit)
+		if ((of->work | of->gates) & ~r->out & bit)
 			broken = "a step was passed over that has work to do";
+		r->passed_over |= r->out & bit;
 		r->settled |= bit;
 		break;
 	}
@@ -211,6 +225,8 @@ rules_ended(const struct rules_of *of, struct rules *r, uint32_t i, enum sched_o
 	close_attempt(of, r, i, outcome != OUTCOME_UNKNOWN);
 	if (outcome == OUTCOME_OK)
 		r->settled |= BIT(i);
+	else if (r->out & BIT(i)) /* nobody asks any more how it went */
+		r->not_before_ms[i] = 0;
 	else if (outcome == OUTCOME_CANCELLED)
 		r->tries[i]--;
 	else if (again && r->tries[i] < step_of(of, i)->tries)
@@ -264,7 +280,7 @@ rules_lost(const struct rules_of *of, struct rules *r)
 
 		close_attempt(of, r, i, false);
 		r->tries[i]--;
-		r->asks |= ~of->probes & BIT(i);
+		r->asks |= ~of->probes & ~r->out & BIT(i);
 	}
 }
 
@@ -277,13 +293,16 @@ hold_of(const struct rules_word *w)
 }
 
 static enum rules_answer
-judge_run_word(const struct rules *r, const struct rules_word *w)
+judge_run_word(const struct rules_of *of, const struct rules *r, const struct rules_word *w)
 {
 	switch (w->kind) {
 	case EVENT_PAUSE:
 		return r->hold == HOLD_NONE ? WORD_IS_TAKEN : r->hold == HOLD_PAUSE ?
 					      WORD_IS_SAID : WORD_IS_REFUSED;
 	case EVENT_STOP: return r->hold < hold_of(w) ? WORD_IS_TAKEN : WORD_IS_SAID;
+	case EVENT_MODE:
+		return of->c->mode != RESITE_PLANNED ? WORD_IS_REFUSED :
+		       r->switched ? WORD_IS_SAID : WORD_IS_TAKEN;
 	case EVENT_CONTINUE: return rules_stopping(r) ? WORD_IS_TAKEN : WORD_IS_SAID;
 	default: return WORD_IS_TAKEN; /* abandon */
 	}
@@ -295,8 +314,9 @@ rules_judge(const struct rules_of *of, const struct rules *r, const struct rules
 	uint32_t i = w->step, bit = BIT(i);
 	bool settled = r->settled & bit, gate = r->waits & bit, asks = r->asks & bit;
 	bool again = r->said[i] == w->kind, open = r->open & bit;
-	bool turn = !settled && !open && !asks && !gate && !(step_of(of, i)->after & ~r->settled);
-	bool sleeps = turn && r->not_before_ms[i] > r->seen_ms;
+	bool rest = !settled && !open && !asks && !gate;
+	bool sleeps = rest && r->not_before_ms[i] > r->seen_ms;
+	bool turn = sleeps || (rest && !(step_of(of, i)->after & ~r->settled));
 
 	switch (w->kind) {
 	case EVENT_APPROVE:
@@ -312,7 +332,7 @@ rules_judge(const struct rules_of *of, const struct rules *r, const struct rules
 		if (settled && again)
 			return WORD_IS_SAID;
 		return gate || asks || turn ? WORD_IS_TAKEN : WORD_IS_REFUSED;
-	default: return judge_run_word(r, w);
+	default: return judge_run_word(of, r, w);
 	}
 }
 
@@ -340,6 +360,24 @@ take_step_word(const struct rules_of *of, struct rules *r, const struct rules_wo
 	r->not_before_ms[i] = 0;
 }
 
+/* What was only passed over is to be done; what goes out and has not begun, or waits for
+ * a person, will be passed. */
+static void
+switch_mode(const struct rules_of *of, struct rules *r)
+{
+	uint32_t out = out_of_mode(of, RESITE_DISASTER), changed = out ^ r->out;
+
+	r->switched = true;
+	r->out = out;
+	r->settled &= ~(changed & r->passed_over);
+	r->passed_over &= ~changed;
+	r->asks &= ~changed;
+	r->stops &= ~changed;
+	r->waits &= ~changed;
+	for (uint32_t left = changed & ~r->settled & ~r->open; left; left &= left - 1)
+		r->not_before_ms[__builtin_ctz(left)] = 0;
+}
+
 void
 rules_take(const struct rules_of *of, struct rules *r, const struct rules_word *w)
 {
@@ -350,6 +388,7 @@ rules_take(const struct rules_of *of, struct rules *r, const struct rules_word *
 		r->hold = HOLD_NONE;
 		r->stops = 0;
 		break;
+	case EVENT_MODE: switch_mode(of, r); break;
 	case EVENT_ABANDON: break;
 	default: take_step_word(of, r, w); break;
 	}
@@ -374,8 +413,9 @@ misplaced(const struct rules_of *of, const struct rules *r, const struct seen *s
 		(r->asks ^ seen->in[STEP_ASK]) | (r->waits ^ seen->in[STEP_GATE]);
 	for (uint32_t left = rest; left; left &= left - 1) {
 		uint32_t i = (uint32_t)__builtin_ctz(left);
-		enum step_state st = step_of(of, i)->after & ~r->settled ? STEP_WAITING :
-				     r->not_before_ms[i] > r->seen_ms ? STEP_BACKOFF : STEP_READY;
+		enum step_state st = r->not_before_ms[i] > r->seen_ms ? STEP_BACKOFF :
+				     step_of(of, i)->after & ~r->settled ? STEP_WAITING :
+									   STEP_READY;
 
 		wrong |= BIT(i) & ~seen->in[st];
 	}
@@ -393,7 +433,7 @@ check_idle(const struct rules_of *of, const struct rules *r, uint32_t *ret_step)
 	for (uint32_t left = ready; left; left &= left - 1) {
 		uint32_t i = *ret_step = (uint32_t)__builtin_ctz(left);
 
-		if (!(of->work & BIT(i)))
+		if (!(of->work & ~r->out & BIT(i)))
 			return "its turn was missed, and it needs no job";
 		if (r->n_open < of->c->jobs && is_free(of, r, i))
 			return "it could run, and was not started";

@@ -29,8 +29,11 @@ struct rules {
 	uint32_t waits;                    /* a gate that is open */
 	uint32_t intent;                   /* the open attempt may apply */
 	uint32_t doubt;                    /* an attempt with intent has no known end */
+	uint32_t out;                      /* not of the run's present mode */
+	uint32_t passed_over;              /* settled for that alone */
 	uint32_t bound;                    /* applies only what the preview found */
 	uint32_t stops;                    /* asks, and its policy has stopped the run */
+	bool switched;                     /* to mode disaster */
 	enum hold hold;                    /* what a person holds the run with */
 	uint16_t attempts[CASE_STEPS];     /* opened so far */
 	uint8_t tries[CASE_STEPS];         /* of those, counted since the last word */

@@ -14,6 +14,8 @@ nodes_differ(const struct node *a, const struct node *b)
 		return "dependencies";
 	if (a->attempts != b->attempts || a->tries != b->tries)
 		return "attempts and tries";
+	if (a->flags != b->flags || a->passed_over != b->passed_over)
+		return "whether it is of the mode";
 	if (a->stops != b->stops)
 		return "whether it stops the run";
 	return a->needs != b->needs ? "approvals" : NULL;
@@ -78,6 +80,8 @@ runs_differ(const struct run_state *a, const struct run_state *b)
 	if (a->started_ms != b->started_ms || a->last_ms != b->last_ms ||
 	    a->ended != b->ended || !same_text(a->outcome, b->outcome))
 		return "times or end";
+	if (a->mode != b->mode)
+		return "mode";
 	if (a->hold != b->hold || (a->hold && !same_said(&a->hold_said, &b->hold_said)))
 		return "hold";
 	return NULL;
@@ -94,7 +98,9 @@ some_node_differs(const struct sched *x, const struct sched *y)
 
 		d |= (a->blockers ^ b->blockers) | (a->attempts ^ b->attempts) |
 		     (a->tries ^ b->tries) | (uint32_t)(a->needs ^ b->needs) |
-		     (uint32_t)(a->state ^ b->state) | (uint32_t)(a->stops ^ b->stops);
+		     (uint32_t)(a->state ^ b->state) | (uint32_t)(a->stops ^ b->stops) |
+		     (uint32_t)(a->flags ^ b->flags) |
+		     (uint32_t)(a->passed_over ^ b->passed_over);
 	}
 	for (uint32_t k = 0; k < x->sleeping.len; k++) {
 		uint32_t i = x->sleeping.item[k];
@@ -184,6 +190,8 @@ sim_json(const struct sim *s, const struct run_event *e)
 			json_object_set_new(j, "actor", json_string(e->actor));
 		if (e->reason)
 			json_object_set_new(j, "reason", json_string(e->reason));
+		if (e->mode)
+			json_object_set_new(j, "mode", json_string(mode_name(e->mode)));
 		if (e->now)
 			json_object_set_new(j, "now", json_true());
 		break;

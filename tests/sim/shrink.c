@@ -134,6 +134,8 @@ calm_step(struct case_step *s, uint32_t property)
 	case 7: s->max_backoff_ms = 0; break;
 	case 8: s->timeout_ms = 2000; break;
 	case 9: s->weight_ms = 1; break;
+	case 10: s->modes = MODE_BIT(RESITE_PLANNED) | MODE_BIT(RESITE_DISASTER) |
+			    MODE_BIT(RESITE_REHEARSAL); break;
 	}
 }
 
@@ -143,7 +145,7 @@ calm_steps(struct shrinking *h)
 	bool smaller = false;
 
 	for (uint32_t i = 0; i < h->best->n_steps; i++)
-		for (uint32_t p = 0; p < 10; p++) {
+		for (uint32_t p = 0; p < 11; p++) {
 			h->trial = *h->best;
 			calm_step(&h->trial.step[i], p);
 			smaller |= keep(h);

@@ -304,7 +304,7 @@ say_word(struct sim *s, const struct case_act *a)
 		[ACT_SKIP] = EVENT_SKIP, [ACT_BY_HAND] = EVENT_BY_HAND,
 		[ACT_PAUSE] = EVENT_PAUSE, [ACT_STOP] = EVENT_STOP,
 		[ACT_STOP_NOW] = EVENT_STOP, [ACT_CONTINUE] = EVENT_CONTINUE,
-		[ACT_ABANDON] = EVENT_ABANDON,
+		[ACT_MODE] = EVENT_MODE, [ACT_ABANDON] = EVENT_ABANDON,
 	};
 	struct rules_word w = {kinds[a->kind], a->step, a->actor, a->kind == ACT_STOP_NOW};
 
@@ -485,6 +485,11 @@ cover_case(struct sim *s)
 	s->cover[s->c->mode == RESITE_PLANNED ? COVER_PLANNED :
 		 s->c->mode == RESITE_DISASTER ? COVER_DISASTER : COVER_REHEARSAL]++;
 	s->cover[COVER_LIMITED] += s->c->n_limits > 0;
+	for (uint32_t i = 0; i < s->c->n_steps; i++)
+		if (__builtin_popcount(s->c->step[i].modes) == 1) {
+			sim_cover(s, COVER_MODAL);
+			break;
+		}
 	s->cover[COVER_BOUND] += s->c->bound != 0;
 	s->cover[COVER_RUN_DEADLINE] += s->c->deadline_ms > 0;
 }
