@@ -518,6 +518,15 @@ static int (*const apply_kind[EVENT_KINDS])(const struct applying *) = {
 	[EVENT_REFUSED] = apply_nothing,
 };
 
+/* Such a word was judged by the state before time went on to it: a wait may have ended
+ * since, and the word must fit nevertheless. */
+static bool
+is_word_to_step(enum event_kind kind)
+{
+	return kind == EVENT_APPROVE || kind == EVENT_RETRY || kind == EVENT_SKIP ||
+	       kind == EVENT_BY_HAND;
+}
+
 int
 run_state_take(struct run_state *state, const struct run_event *event, int64_t time_ms,
 	       struct error *err)
@@ -530,11 +539,13 @@ run_state_take(struct run_state *state, const struct run_event *event, int64_t t
 		a.facts = &state->facts[event->step];
 	if (state->ended)
 		return misfit(&a, "the run had ended");
-	sched_time(state->sched, time_ms);
+	if (!is_word_to_step(event->kind))
+		sched_time(state->sched, time_ms);
 	if (run_event_of_attempt(event->kind) && event->kind != EVENT_ATTEMPT_STARTED)
 		rc = is_open(&a);
 	if (rc == 0)
 		rc = apply_kind[event->kind](&a);
+	sched_time(state->sched, time_ms);
 	if (rc == 0 && time_ms > state->last_ms)
 		state->last_ms = time_ms;
 	return rc;

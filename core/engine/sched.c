@@ -388,21 +388,13 @@ sched_retry(struct sched *s, uint32_t step)
 {
 	struct node *n = &s->node[step];
 
-	switch (n->state) {
-	case STEP_READY: /* its wait has ended since the word was said */
-		break;
-	case STEP_BACKOFF:
+	if (n->state == STEP_BACKOFF)
 		heap_remove(&s->sleeping, step);
-		sched__make_ready(s, step);
-		break;
-	case STEP_ASK:
-		sched__make_ready(s, step);
-		break;
-	default:
+	else if (n->state != STEP_ASK)
 		return false;
-	}
 	n->tries = 0;
 	answered(s, step);
+	sched__make_ready(s, step);
 	return true;
 }
 
