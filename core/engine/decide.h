@@ -19,7 +19,7 @@ struct finding {
 };
 
 /* What may follow, as attempt.probed has it: "look" (nothing may be changed),
- * "converged" (nothing is left to change), "apply", or "refused", and then why
+ * "converged" (nothing is left to change: verify alone), "apply", or "refused", and then why
  * says why for people. */
 const char *decide_after_probe(const struct run_state *state, uint32_t step,
 			       const struct finding *found, char why[ERROR_MAX]);

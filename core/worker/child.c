@@ -218,8 +218,14 @@ probe_again(struct resite_op *op)
 			     op->said.changes == 1 ? "" : "s", op->said.now.buf);
 }
 
-/* Probe and what the core makes of it; true: apply may go on. */
-static bool
+/* What may follow the probe. */
+enum next {
+	NEXT_END,    /* no more is allowed, or the core said stop */
+	NEXT_APPLY,  /* and verify, and another look: those of them that the action has */
+	NEXT_VERIFY, /* nothing is to be changed, but the outside world has not been asked */
+};
+
+static enum next
 probe_first(struct resite_op *op, unsigned allowed, bool hold, bool *ret_told)
 {
 	bool probes = op->action.probe && (allowed & PHASE_BIT(PHASE_PROBE));
@@ -230,36 +236,39 @@ probe_first(struct resite_op *op, unsigned allowed, bool hold, bool *ret_told)
 	if (probes || hold)
 		send_state(op, "probe");
 	if (!op->action.apply)
-		return true; /* read-only: verify is what it is for */
-	if (*ret_told && op->said.changes == 0)
-		return false;
+		return NEXT_APPLY;
 	if (!(allowed & PHASE_BIT(PHASE_APPLY)))
-		return false;
+		return NEXT_END;
+	/* An earlier attempt may have applied and not lived to verify it. */
+	if (*ret_told && op->said.changes == 0)
+		return op->action.verify ? NEXT_VERIFY : NEXT_END;
 	if (!hold || op_wait_go(op))
-		return true;
+		return NEXT_APPLY;
 	if (cancelled(op))
 		send_verdict(op, RESITE_ERR_CANCELLED, "cancelled before apply");
-	return false;
+	return NEXT_END;
 }
 
 static _Noreturn void
 run_step(struct resite_op *op)
 {
 	unsigned allowed = allowed_phases(op);
+	enum next next;
 	bool told;
 
 	if (op->action.check && (allowed & PHASE_BIT(PHASE_CHECK)))
 		call(op, PHASE_CHECK, op->action.check);
 	op_forget(op);
-	if (!probe_first(op, allowed, op->hold && op->action.apply, &told)) {
+	next = probe_first(op, allowed, op->hold && op->action.apply, &told);
+	if (next == NEXT_END) {
 		op->phase = PHASE_PROBE;
 		send_result(op, RESITE_OK);
 	}
-	if (op->action.apply && (allowed & PHASE_BIT(PHASE_APPLY)))
+	if (next == NEXT_APPLY && op->action.apply && (allowed & PHASE_BIT(PHASE_APPLY)))
 		call(op, PHASE_APPLY, op->action.apply);
 	if (op->action.verify && (allowed & PHASE_BIT(PHASE_VERIFY)))
 		verify_until(op);
-	if (told && op->action.apply)
+	if (next == NEXT_APPLY && told && op->action.apply)
 		probe_again(op);
 	send_result(op, RESITE_OK);
 }

@@ -33,8 +33,9 @@
  *	          records.  result: "put_back", "conflict", "gone" or "refused"; items name
  *	          those that are in neither count, and in a "look" also those to put back
  *	result    {phase, rc, param, retry_after_ms, text}: exactly once, the last message;
- *	          rc is enum resite_rc.  phase "probe" with rc 0: nothing was applied
- *	          (converged, stopped, or no more was allowed by "phases").
+ *	          rc is enum resite_rc.  phase "probe" with rc 0: nothing was applied and
+ *	          nothing verified (stopped, no more was allowed by "phases", or converged
+ *	          and the action has no verify).
  * Parent -> nursery (control socket)
  *	fork      {ids:[N,…], tags:["…",…]} with two descriptors each: the attempt's socket, its
  *	          log pipe; tags: see tag.h

@@ -58,6 +58,12 @@ liar_probe(ARGS)
 }
 
 static int
+converged_probe(ARGS)
+{
+	return host->state(op, "as wanted", "f", 0, 5);
+}
+
+static int
 flood_output(ARGS)
 {
 	static char block[64 * 1024];

@@ -138,6 +138,8 @@ static const struct resite_action actions[] = {
 	{.name = "probed", .summary = "changes one imagined thing", .flags = RESITE_ACT_REVERSIBLE,
 	 .default_timeout_ms = 60000, .check = ok, .probe = probed_probe, .apply = probed_apply,
 	 .verify = ok, .revert = probed_revert},
+	{.name = "probed-done", .summary = "has nothing to change", .default_timeout_ms = 60000,
+	 .probe = state_done, .apply = probed_apply, .verify = ok},
 	{.name = "look", .summary = "verifies nothing", .flags = RESITE_ACT_READONLY,
 	 .default_timeout_ms = 60000, .verify = ok},
 };

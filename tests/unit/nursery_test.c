@@ -631,6 +631,42 @@ START_TEST(verify_that_is_never_content_ends_with_the_deadline)
 }
 END_TEST
 
+/* An earlier attempt may have applied, and ended before verify was content. */
+START_TEST(what_probes_converged_is_verified_and_not_applied)
+{
+	struct attempt_spec spec = {.action = "lagging", .hold = true, .timeout_ms = 700};
+	struct seen s;
+
+	seen_open(&s, "bad", -1);
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.outcome, ATTEMPT_CLEAN);
+	ck_assert_int_eq(s.end.phase, PHASE_VERIFY);
+	ck_assert_int_eq(s.end.rc, RESITE_ERR_TRANSIENT);
+	ck_assert_str_eq(s.text, "not verified within the time: not yet");
+	seen_close(&s);
+	seen_open(&s, "noop", -1);
+	spec = (struct attempt_spec){.action = "probed-done", .hold = true};
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert_int_eq(s.end.phase, PHASE_VERIFY); /* and no probe after it */
+	ck_assert_uint_eq(s.n_undo, 0);
+	seen_close(&s);
+}
+END_TEST
+
+START_TEST(where_only_looking_is_allowed_what_probes_converged_is_not_verified)
+{
+	struct attempt_spec spec = {.action = "lagging", .phases = PHASES_PREVIEW};
+	struct seen s;
+
+	seen_open(&s, "bad", -1);
+	run_spec(&s, &spec);
+	ck_assert_int_eq(s.end.rc, RESITE_OK);
+	ck_assert_int_eq(s.end.phase, PHASE_PROBE);
+	seen_close(&s);
+}
+END_TEST
+
 START_TEST(a_flood_of_output_is_counted_and_dropped)
 {
 	struct rusage before, after;
@@ -917,7 +953,7 @@ START_TEST(a_plugin_is_described_and_listed)
 
 	ck_assert_msg(registry_describe(reg, "noop", &hello, &err) == 0, "%s", err.text);
 	actions = json_object_get(json_object_get(hello, "plugin"), "actions");
-	ck_assert_uint_eq(json_array_size(actions), 5);
+	ck_assert_uint_eq(json_array_size(actions), 6);
 	ck_assert_str_eq(json_str_or(json_array_get(actions, 1), "name", ""), "nap");
 	ck_assert_int_eq(registry_describe(reg, "absent", &hello, &err), E_NOTFOUND);
 	ck_assert_msg(strstr(err.text, "no file absent.so in nowhere, tests/bad") != NULL, "%s",
@@ -963,6 +999,8 @@ make_suite(void)
 	tcase_add_test(bad, one_that_hangs_is_killed_when_its_time_is_over);
 	tcase_add_test(bad, one_that_ignores_a_cancel_is_killed);
 	tcase_add_test(bad, verify_that_is_never_content_ends_with_the_deadline);
+	tcase_add_test(bad, what_probes_converged_is_verified_and_not_applied);
+	tcase_add_test(bad, where_only_looking_is_allowed_what_probes_converged_is_not_verified);
 	tcase_add_test(bad, a_flood_of_output_is_counted_and_dropped);
 	tcase_add_test(bad, a_flood_of_messages_is_dropped);
 	tcase_add_test(bad, what_an_attempt_leaves_in_its_group_is_killed);

@@ -174,7 +174,9 @@ struct resite_action {
 	int (*check)(struct resite_op *, const struct resite_host *);  /* no I/O; optional */
 	int (*probe)(struct resite_op *, const struct resite_host *);  /* reads only */
 	int (*apply)(struct resite_op *, const struct resite_host *);  /* idempotent, resumable */
-	int (*verify)(struct resite_op *, const struct resite_host *); /* reads only; asks outside */
+	/* Reads only; asks the outside world.  Also called without apply before it, when probe
+	 * says changes 0: an earlier attempt may have applied and not lived to verify. */
+	int (*verify)(struct resite_op *, const struct resite_host *);
 	/* Puts back what undo records say (undo_next), as revert_way allows, and reports each
 	 * (reverted).  Conflicts are reports, no failure.  Idempotent: a lost attempt is made
 	 * again from the newest record on.  RESITE_ERR_REFUSED: some were refused. */
