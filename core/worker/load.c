@@ -16,7 +16,7 @@ static_assert(ENDS_WITH(struct resite_action, revert), "padding");
 static_assert(ENDS_WITH(struct resite_plugin, n_actions), "padding");
 static_assert(ENDS_WITH(struct resite_host, extension), "padding");
 
-/* The sizes of ABI 0.1, the smallest that a plugin can have. */
+/* The sizes of this draft, the smallest that a plugin can have. */
 enum {
 	PLUGIN_SIZE_MIN = sizeof(struct resite_plugin),
 	ACTION_SIZE_MIN = sizeof(struct resite_action),
@@ -169,6 +169,10 @@ check_abi(const struct resite_plugin *p, struct error *err)
 				 p->abi_major, RESITE_ABI_MAJOR,
 				 p->abi_major > RESITE_ABI_MAJOR ? "upgrade resite"
 								 : "upgrade the plugin");
+	/* A draft may change anything but what stands before this field. */
+	if (RESITE_ABI_MAJOR == 0 && p->abi_minor != RESITE_ABI_MINOR)
+		return error_set(err, E_INVALID, "built against draft %u of the plugin ABI, this "
+				 "resite is draft %d: rebuild it", p->abi_minor, RESITE_ABI_MINOR);
 	if (p->needs_minor > RESITE_ABI_MINOR)
 		return error_set(err, E_INVALID, "needs plugin ABI %u.%u, this resite has %d.%d: "
 				 "upgrade resite", p->abi_major, p->needs_minor,

@@ -349,6 +349,8 @@ static const struct resite_action actions[] = {
 	 .default_timeout_ms = 60000, .apply = apply_ok, .revert = deaf_revert},
 	{.name = "never-verified", .summary = "verify is never content",
 	 .default_timeout_ms = 60000, .apply = apply_ok, .verify = pending},
+	{.name = "lagging", .summary = "applied before, not yet seen outside",
+	 .default_timeout_ms = 60000, .probe = converged_probe, .apply = crash, .verify = pending},
 };
 
 RESITE_PLUGIN(.name = "bad", .version = "1", .summary = "misbehaves in every known way",

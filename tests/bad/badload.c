@@ -29,6 +29,8 @@ BAD(.magic = 0x12345678)
 BAD(.abi_major = 7)
 #elif defined BADLOAD_MINOR
 BAD(.needs_minor = 99)
+#elif defined BADLOAD_DRAFT
+BAD(.abi_minor = 1)
 #elif defined BADLOAD_NAME
 BAD(.name = "another")
 #elif defined BADLOAD_SIZE

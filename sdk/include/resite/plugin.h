@@ -3,6 +3,8 @@
  * Promise from ABI 1.0 on: a plugin binary built against 1.m loads in any host 1.n;
  * if m > n, whenever plugin->needs_minor <= n.  Structs grow only at the end; a field
  * that the other side does not know reads as 0, and 0 means "as before it existed".
+ * Until then the minor is the number of the draft: each change of this header that a
+ * plugin's binary could see adds one, and a host loads plugins of its own draft alone.
  *
  * Strings are UTF-8 and NUL-terminated.  Durations are int64_t milliseconds, _ms.
  * Nobody frees memory that the other side allocated:
@@ -25,7 +27,7 @@ extern "C" {
 
 #define RESITE_ABI_MAGIC UINT32_C(0x54495352) /* "RSIT", little-endian */
 #define RESITE_ABI_MAJOR 0                    /* becomes 1 once, when frozen */
-#define RESITE_ABI_MINOR 1
+#define RESITE_ABI_MINOR 2                    /* major 0: the draft; 2: revert pulls */
 
 /* What the core should DO about a result, not what went wrong. */
 enum resite_rc {
