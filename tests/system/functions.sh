@@ -116,17 +116,22 @@ says_not() {
 	fi
 }
 
-# launch ARGS...: `resite ARGS` in the background; its pid is in $pid.
+# launch ARGS...: `resite ARGS` in the background; its pid is in $pid. It has files of its
+# own: what it says in between must not be written over the answer to another command.
 launch() {
-	"$build/resite" "$@" >"$work/out" 2>"$work/err" </dev/null &
+	: >"$work/launched.out"
+	: >"$work/launched.err"
+	"$build/resite" "$@" >"$work/launched.out" 2>"$work/launched.err" </dev/null &
 	pid=$!
 }
 
-# ended STATUS WHAT: what was launched ends so.
+# ended STATUS WHAT: what was launched ends so; its output is the last one from here on.
 ended() {
 	local got
 	wait "$pid" 2>/dev/null
 	got=$?
+	cp "$work/launched.out" "$work/out"
+	cp "$work/launched.err" "$work/err"
 	if ((got == $1)); then
 		ok "$2"
 	else

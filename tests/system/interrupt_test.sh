@@ -104,7 +104,7 @@ begin
 launch run "$plan" work
 under_way
 kill -INT "$pid"
-check "the run says what it does" soon grep -q "running steps end, no new ones start" "$work/err"
+check "the run says what it does" soon grep -q "running steps end, no new ones start" "$work/launched.err"
 check "the running step goes on" test -e "/proc/$step_pid"
 rm "$work/one.slow"
 ended 3 "the run ends when it has ended"
@@ -117,7 +117,7 @@ begin
 launch run "$plan" work
 under_way
 kill -INT "$pid"
-soon grep -q "no new ones start" "$work/err"
+soon grep -q "no new ones start" "$work/launched.err"
 kill -INT "$pid"
 check "twice: the running step is cancelled" soon gone "$step_pid"
 ended 3 "and the run ends, resumable"

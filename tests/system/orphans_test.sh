@@ -32,7 +32,7 @@ lives() {
 	! gone "$1"
 }
 daemon_told() {
-	daemon=$(sed -n 's/.*daemon \([0-9]*\)$/\1/p' "$work/err" | tail -n 1)
+	daemon=$(sed -n 's/.*daemon \([0-9]*\)$/\1/p' "$work/launched.err" "$work/err" | tail -n 1)
 	[[ -n $daemon ]]
 }
 # begin RUNBOOK: until its daemon is there; then $daemon, $attempt and $nursery are known.

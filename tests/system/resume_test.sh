@@ -152,9 +152,8 @@ round() {
 	undo_records >"$work/undo"
 	same "$what: who was moved when it was killed has an undo record already" "" \
 		"$(LC_ALL=C comm -23 "$work/moved" "$work/undo" | head -n 3)"
-	"$build/resite" resume --json >"$work/out" 2>"$work/err" </dev/null &
-	pid=$!
-	soon grep -q run.resumed "$work/out"
+	launch resume --json
+	soon grep -q run.resumed "$work/launched.out"
 	left=
 	for p in $first; do
 		# One that is ending has lost its memory before it let go of the lock.
