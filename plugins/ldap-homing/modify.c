@@ -109,13 +109,19 @@ receive_one(struct lh_window *w, struct lh_error *e)
 	return rc;
 }
 
+static unsigned
+most_in_flight(const struct lh_window *w)
+{
+	return w->txn_id.bv_val && w->limit > LH_TXN_WINDOW_MAX ? LH_TXN_WINDOW_MAX : w->limit;
+}
+
 int
 lh_window_send(struct lh_window *w, const char *dn, struct lh_error *e)
 {
 	struct lh_slot *s;
 	int rc = 0;
 
-	while (!rc && w->in_flight >= w->limit)
+	while (!rc && w->in_flight >= most_in_flight(w))
 		rc = receive_one(w, e);
 	if (rc)
 		return rc;

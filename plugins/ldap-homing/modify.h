@@ -6,6 +6,9 @@
 #include "plugins/ldap-homing/conn.h"
 
 #define LH_WINDOW_MAX 1000
+/* Within a transaction: with more in flight slapd 2.5 was seen to go away ("deferring
+ * operation: pending operations"). */
+#define LH_TXN_WINDOW_MAX 256
 #define LH_GRACE_MS 3000 /* to learn the answers to what was sent before a stop */
 
 struct lh_swap { /* delete the old value, add the new one: fails unless the old one is there */
@@ -39,7 +42,8 @@ struct lh_window {
 void lh_window_init(struct lh_window *w, struct lh_conn *c, const struct lh_swap *swap,
 		    unsigned limit, lh_answer_fn *answer, void *arg);
 
-/* Sends one change; first waits for room.  dn must stay until its answer. */
+/* Sends one change; first waits for room: limit, and within a transaction at most
+ * LH_TXN_WINDOW_MAX are in flight.  dn must stay until its answer. */
 int lh_window_send(struct lh_window *w, const char *dn, struct lh_error *e);
 /* Waits until nothing is in flight. */
 int lh_window_drain(struct lh_window *w, struct lh_error *e);

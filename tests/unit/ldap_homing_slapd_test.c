@@ -91,7 +91,7 @@ output_is(struct fakehost *fh, const char *name, unsigned n)
 /* --- all is well ---------------------------------------------------------------- */
 
 static void
-move_and_undo(const char *transaction_size)
+move_and_undo(const char *transaction_size, const char *window)
 {
 	struct rig *r = rig_new(USERS, false);
 	struct fakehost *fh = mover(r);
@@ -99,6 +99,7 @@ move_and_undo(const char *transaction_size)
 	char *before;
 
 	fakehost_param(fh, "transaction_size", transaction_size);
+	fakehost_param(fh, "window", window);
 	call_is(fh, FAKEHOST_CHECK, RESITE_OK);
 	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
 	ck_assert_uint_eq(fakehost_state(fh)->changes, USERS);
@@ -136,13 +137,21 @@ move_and_undo(const char *transaction_size)
 
 START_TEST(all_move_in_transactions_and_undo_brings_all_back)
 {
-	move_and_undo("1000");
+	move_and_undo("1000", "64");
+}
+END_TEST
+
+/* Within a transaction it is not used to the full: slapd would go away. */
+START_TEST(the_widest_window_is_survived_by_the_server)
+{
+	move_and_undo("1000", "1000");
+	move_and_undo("0", "1000");
 }
 END_TEST
 
 START_TEST(all_move_one_by_one_and_undo_brings_all_back)
 {
-	move_and_undo("0");
+	move_and_undo("0", "64");
 }
 END_TEST
 
@@ -735,6 +744,7 @@ main(void)
 	tcase_set_timeout(tc, 300);
 	tcase_add_test(tc, all_move_in_transactions_and_undo_brings_all_back);
 	tcase_add_test(tc, all_move_one_by_one_and_undo_brings_all_back);
+	tcase_add_test(tc, the_widest_window_is_survived_by_the_server);
 	tcase_add_test(tc, no_user_is_changed_before_the_undo_record_is_durable);
 	tcase_add_test(tc, nobody_is_touched_when_undo_cannot_be_written);
 	tcase_add_test(tc, a_size_limit_is_an_error_and_never_a_shorter_list);
