@@ -17,6 +17,7 @@ struct options {
 	const char *reason;                      /* --reason */
 	const char *output;                      /* -o */
 	const char *as_previewed, *against;      /* --as-previewed, --against */
+	const char *diverged;                    /* --diverged */
 	const char *expect_head;                 /* --expect-head */
 	const char *beside[CLI_LIST_MAX];        /* --beside-unfinished RUN, more than once */
 	size_t n_beside;
@@ -29,6 +30,7 @@ struct options {
 	const char *group;                       /* --group */
 	bool print;                              /* --print */
 	bool json, wait, all, now;               /* --json --wait --all --now */
+	bool preview, past_no_return;            /* --preview --past-no-return */
 	char **args;                             /* what is left, NULL-terminated */
 	int n_args;
 };
@@ -44,6 +46,7 @@ int cmd_check(const struct command *command, const struct options *options);
 int cmd_preview(const struct command *command, const struct options *options);
 int cmd_run(const struct command *command, const struct options *options);
 int cmd_resume(const struct command *command, const struct options *options);
+int cmd_undo(const struct command *command, const struct options *options);
 int cmd_status(const struct command *command, const struct options *options);
 int cmd_verify(const struct command *command, const struct options *options);
 int cmd_history(const struct command *command, const struct options *options);
@@ -84,6 +87,13 @@ json_t *cli_word(const struct command *command, const struct options *options);
 /* Says word (the reference is taken) to the run of the first argument and prints what
  * became of it.  An exit status. */
 int cli_say(const struct options *options, json_t *word);
+
+typedef int cli_run_fn(struct loaded *, const struct settings *, struct store *,
+		       const struct run_options *, const struct run_observer *, int *,
+		       struct error *);
+/* Runs l with something to watch it by; an exit status.  previewed: what it is bound to, or
+ * NULL. */
+int cli_carry_out(struct cli *cli, struct loaded *l, const json_t *previewed, cli_run_fn *fn);
 
 /* Prints "resite: text" on stderr (as {"error"} on stdout with --json) and returns the
  * exit status that goes with the code. */

@@ -40,7 +40,8 @@ run_options(const struct options *o, const json_t *previewed)
 static void
 report(const struct options *o, const struct loaded *l)
 {
-	struct status_about about = {.run = l->run, .now_ms = clock_wall_ms()};
+	struct status_about about = {.run = l->run, .now_ms = clock_wall_ms(),
+				     .origin = json_str_or(l->first, "origin", NULL)};
 	struct strbuf out = STRBUF_INIT;
 
 	if (o->json) {
@@ -55,13 +56,8 @@ report(const struct options *o, const struct loaded *l)
 	strbuf_release(&out);
 }
 
-typedef int carry_out_fn(struct loaded *, const struct settings *, struct store *,
-			 const struct run_options *, const struct run_observer *, int *,
-			 struct error *);
-
-/* Runs l with something to watch it by. */
-static int
-carry_out(struct cli *cli, struct loaded *l, const json_t *previewed, carry_out_fn *fn)
+int
+cli_carry_out(struct cli *cli, struct loaded *l, const json_t *previewed, cli_run_fn *fn)
 {
 	const struct options *o = cli->options;
 	struct progress *p = progress_new(style_of(o), o->verbose > 0 ? LOG_DEBUG : LOG_INFO);
@@ -131,7 +127,7 @@ cmd_run(const struct command *command, const struct options *o)
 	if (rc == 0)
 		rc = cli_store(&cli, true);
 	if (rc == 0)
-		rc = carry_out(&cli, &l, previewed, run_start);
+		rc = cli_carry_out(&cli, &l, previewed, run_start);
 	json_decref(previewed);
 	loaded_release(&l);
 	cli_close(&cli);
@@ -155,7 +151,7 @@ cmd_resume(const struct command *command, const struct options *o)
 	if (rc == 0 && load_run(&l, &cli.settings, cli.store, run, true, &err) < 0)
 		rc = cli_fail(o, &err);
 	if (rc == 0)
-		rc = carry_out(&cli, &l, NULL, run_resume);
+		rc = cli_carry_out(&cli, &l, NULL, run_resume);
 	free(run);
 	loaded_release(&l);
 	cli_close(&cli);

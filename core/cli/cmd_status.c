@@ -24,6 +24,9 @@ show(struct cli *cli, const char *run)
 
 	if (load_run(&l, &cli->settings, cli->store, run, false, &err) < 0)
 		rc = cli_fail(o, &err);
+	about.origin = json_str_or(l.first, "origin", NULL);
+	if (rc)
+		;
 	else if (o->json)
 		cli_print_json(status_to_json(l.state, &about));
 	else

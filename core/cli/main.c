@@ -12,6 +12,7 @@ static const struct command commands[] = {
 	{"preview", "PLAN RUNBOOK", "run every probe and show what would change", 2, 2, cmd_preview},
 	{"run", "PLAN RUNBOOK", "carry a runbook out", 2, 2, cmd_run},
 	{"resume", "[RUN]", "go on with a run that was interrupted or paused", 0, 1, cmd_resume},
+	{"undo", "RUN", "put back what a run has changed; with --preview only look", 1, 1, cmd_undo},
 	{"status", "[RUN]", "show a run (default: the last)", 0, 1, cmd_status},
 	{"verify", "[RUN]", "check every event of a journal: what can be trusted", 0, 1, cmd_verify},
 	{"history", "", "list all runs", 0, 0, cmd_history},
@@ -36,6 +37,11 @@ static const char options_help[] =
 	"  --from SITE --to SITE  direction (default: the plan's first and second site)\n"
 	"  --mode MODE            disaster, planned or rehearsal (default: planned)\n"
 	"  --only WORKLOAD,...    only these workloads and what they depend on\n"
+	"                         undo: only these steps\n"
+	"  --preview              undo: list what would be put back and each conflict\n"
+	"  --diverged WHAT        undo: what somebody else has changed since: leave (default) or\n"
+	"                         restore\n"
+	"  --past-no-return       undo: also steps at or after a point of no return; needs --reason\n"
 	"  --reason TEXT          why, for the journal (operator commands need it)\n"
 	"  -o FILE                preview: keep what was found in a file\n"
 	"  --against FILE         preview: show what has moved since that file was made\n"

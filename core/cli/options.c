@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum { OPT_STATE = 256, OPT_PLUGINS, OPT_FROM, OPT_TO, OPT_MODE, OPT_ONLY, OPT_REASON, OPT_JOBS,
-       OPT_EXPECT_HEAD, OPT_AS_PREVIEWED, OPT_AGAINST, OPT_JSON, OPT_WAIT, OPT_ALL, OPT_NOW,
-       OPT_BESIDE, OPT_SEED, OPT_CASES, OPT_CASE, OPT_BROKEN,
+       OPT_EXPECT_HEAD, OPT_AS_PREVIEWED, OPT_AGAINST, OPT_DIVERGED, OPT_PREVIEW, OPT_PAST, OPT_JSON,
+       OPT_WAIT, OPT_ALL, OPT_NOW, OPT_BESIDE, OPT_SEED, OPT_CASES, OPT_CASE, OPT_BROKEN,
        OPT_PRINT, OPT_FILE, OPT_SIGNATURE, OPT_GROUP };
 
 static const struct option long_options[] = {
@@ -25,6 +25,9 @@ static const struct option long_options[] = {
 	{"output", required_argument, NULL, 'o'},
 	{"as-previewed", required_argument, NULL, OPT_AS_PREVIEWED},
 	{"against", required_argument, NULL, OPT_AGAINST},
+	{"diverged", required_argument, NULL, OPT_DIVERGED},
+	{"preview", no_argument, NULL, OPT_PREVIEW},
+	{"past-no-return", no_argument, NULL, OPT_PAST},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"wait", no_argument, NULL, OPT_WAIT},
 	{"all", no_argument, NULL, OPT_ALL},
@@ -87,10 +90,10 @@ set_only(struct options *o, const char *list)
 		if (!*word)
 			continue;
 		if (o->n_only == CLI_LIST_MAX)
-			return usage("--only", "too many workloads");
+			return usage("--only", "too many names");
 		o->only[o->n_only++] = word;
 	}
-	return o->n_only ? 0 : usage("--only", "names no workload");
+	return o->n_only ? 0 : usage("--only", "names nothing");
 }
 
 static int
@@ -145,6 +148,9 @@ set_option(struct options *o, int opt, const char *value)
 	case OPT_AGAINST: o->against = value; break;
 	case 'o': o->output = value; break;
 	case OPT_JOBS: return set_jobs(o, value);
+	case OPT_DIVERGED: o->diverged = value; break;
+	case OPT_PREVIEW: o->preview = true; break;
+	case OPT_PAST: o->past_no_return = true; break;
 	case OPT_JSON: o->json = true; break;
 	case OPT_WAIT: o->wait = true; break;
 	case OPT_ALL: o->all = true; break;

@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/engine/decide.h"
+#include "core/engine/undo.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,8 @@ decide_may_apply(const struct graph *graph, uint32_t step)
 const char *
 decide_intent(const struct graph *graph, uint32_t step)
 {
+	if (graph->way == WAY_UNDO)
+		return "revert";
 	if (!decide_may_apply(graph, step))
 		return "read";
 	return graph->steps[step].action->has & SCHEMA_HAS_PROBE ? "probe" : "apply";
@@ -24,7 +27,9 @@ decide_intent(const struct graph *graph, uint32_t step)
 const char *
 decide_why_passed(const struct run_state *state, uint32_t step)
 {
-	return sched_is_out(state->sched, step) ? "mode" : NULL;
+	const char *why = state->graph->steps[step].pass_why;
+
+	return why ? why : sched_is_out(state->sched, step) ? "mode" : NULL;
 }
 
 bool
@@ -70,6 +75,14 @@ decide_after_probe(const struct run_state *state, uint32_t step, const struct fi
 	if (!decide_expected(&state->graph->steps[step], found, why))
 		return "refused";
 	return "apply";
+}
+
+const char *
+decide_outcome(const struct run_state *state)
+{
+	if (sched_count(state->sched, STEP_FAILED))
+		return "failed";
+	return undo_conflicts(state) ? "conflicts" : "done";
 }
 
 /* changes / total > percent / 100, for any numbers that a plugin may say. */

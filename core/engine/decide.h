@@ -8,7 +8,7 @@
 bool decide_may_apply(const struct graph *graph, uint32_t step);
 
 /* What an attempt of step sets out to do, as attempt.started has it: "read",
- * "probe" (and apply only after a decision), or "apply". */
+ * "probe" (and apply only after a decision), "apply", or in an undo "revert". */
 const char *decide_intent(const struct graph *graph, uint32_t step);
 
 /* What the probe of an open attempt has said. */
@@ -26,6 +26,10 @@ const char *decide_after_probe(const struct run_state *state, uint32_t step,
 
 /* Why a step is passed without being done, for people; NULL: a join point, nobody asks. */
 const char *decide_why_passed(const struct run_state *state, uint32_t step);
+
+/* What a run that is done has come to, as run.ended has it: "done", "failed" or, an undo
+ * that left something alone, "conflicts". */
+const char *decide_outcome(const struct run_state *state);
 
 /* Whether a step that is bound to a preview finds what that found; if not, why says what
  * has changed. */

@@ -19,7 +19,10 @@ read_run_ended(const json_t *j, struct run_event *e)
 static void
 read_started(const json_t *j, struct run_event *e)
 {
-	e->apply = !strcmp(json_str_or(j, "intent", ""), "apply");
+	const char *intent = json_str_or(j, "intent", "");
+
+	e->apply = !strcmp(intent, "apply");
+	e->revert = !strcmp(intent, "revert");
 }
 
 static void
@@ -37,6 +40,20 @@ static void
 read_undo(const json_t *j, struct run_event *e)
 {
 	e->records = (uint64_t)json_int_or(j, "n", 0);
+}
+
+static void
+read_reverted(const json_t *j, struct run_event *e)
+{
+	e->put_back = (uint64_t)json_int_or(j, "put_back", 0);
+	e->already = (uint64_t)json_int_or(j, "already", 0);
+	e->value = json_object_get(j, "conflicts");
+}
+
+static void
+read_passed(const json_t *j, struct run_event *e)
+{
+	e->text = json_str_or(j, "why", NULL);
 }
 
 static void
@@ -102,11 +119,12 @@ static const struct {
 	[EVENT_ATTEMPT_STARTED] = {"attempt.started", OF_ATTEMPT, read_started},
 	[EVENT_ATTEMPT_PROBED] = {"attempt.probed", OF_ATTEMPT, read_probed},
 	[EVENT_ATTEMPT_UNDO] = {"attempt.undo", OF_ATTEMPT, read_undo},
+	[EVENT_ATTEMPT_REVERTED] = {"attempt.reverted", OF_ATTEMPT, read_reverted},
 	[EVENT_ATTEMPT_CHECKPOINT] = {"attempt.checkpoint", OF_ATTEMPT, read_checkpoint},
 	[EVENT_ATTEMPT_OUTPUT] = {"attempt.output", OF_ATTEMPT, read_output},
 	[EVENT_ATTEMPT_ENDED] = {"attempt.ended", OF_ATTEMPT, read_ended},
 	[EVENT_GATE_OPENED] = {"gate.opened", OF_STEP, read_gate},
-	[EVENT_STEP_PASSED] = {"step.passed", OF_STEP, NULL},
+	[EVENT_STEP_PASSED] = {"step.passed", OF_STEP, read_passed},
 	[EVENT_APPROVE] = {"operator.approve", OF_STEP, read_word},
 	[EVENT_RETRY] = {"operator.retry", OF_STEP, read_word},
 	[EVENT_SKIP] = {"operator.skip", OF_STEP, read_word},

@@ -20,6 +20,7 @@ enum event_kind {
 	EVENT_ATTEMPT_STARTED,
 	EVENT_ATTEMPT_PROBED,
 	EVENT_ATTEMPT_UNDO,
+	EVENT_ATTEMPT_REVERTED,
 	EVENT_ATTEMPT_CHECKPOINT,
 	EVENT_ATTEMPT_OUTPUT,
 	EVENT_ATTEMPT_ENDED,
@@ -45,11 +46,13 @@ struct run_event {
 	uint32_t attempt;        /* of an attempt: its number */
 	int outcome;             /* ended: enum sched_outcome; -1: not known here */
 	bool apply;              /* started, probed: it may change something from here on */
+	bool revert;             /* started: it puts back what an earlier run has changed */
 	bool told;               /* probed: changes and total are known */
 	uint64_t changes, total; /* probed */
 	uint64_t records;        /* undo: how many */
+	uint64_t put_back, already; /* reverted: how many */
 	int64_t retry_after_ms;  /* ended: the least wait that the plugin asked for */
-	const char *text;        /* probed: now; gate: the question; ended: why, for people;
+	const char *text;        /* probed: now; gate: the question; ended, passed: why, for people;
 				  * run.ended: the outcome */
 	const char *name;        /* checkpoint, output */
 	const char *data;        /* checkpoint */
@@ -58,7 +61,8 @@ struct run_event {
 	int64_t made_ms;         /* approve: when what was signed was written; 0: it is no file */
 	int mode;                /* mode: enum resite_mode; 0: none that is known */
 	bool now;                /* stop: what runs is cancelled, too */
-	json_t *value;           /* output; probed: losses, or NULL; run.started: previewed, or NULL */
+	json_t *value;           /* output; probed: losses, reverted: conflicts, run.started:
+				  * previewed, or NULL */
 };
 
 /* Fills *ret from the JSON form; index: step name -> number.  E_INVALID: no such kind;

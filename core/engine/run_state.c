@@ -23,15 +23,18 @@ needs_of(const struct step *step)
 static bool
 is_instant(const struct graph *g, const struct step *step)
 {
-	return (step->builtin && !approval_is_gate(step)) ||
+	if (g->way == WAY_UNDO)
+		return step->pass_why != NULL;
+	return (step->builtin && !approval_is_gate(step)) || step->pass_why ||
 	       (g->mode == RESITE_REHEARSAL && step->rehearse == REHEARSE_SKIP);
 }
 
 /* A new attempt finds out what an unknown one has done; or there is nothing to do. */
 static bool
-can_probe(const struct step *step)
+can_probe(const struct graph *g, const struct step *step)
 {
-	return step->readonly || step->action->has & SCHEMA_HAS_PROBE;
+	/* A revert finds out by itself: it may always be tried again. */
+	return g->way == WAY_UNDO || step->readonly || step->action->has & SCHEMA_HAS_PROBE;
 }
 
 static struct sched_step
@@ -44,8 +47,8 @@ sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
 	};
 	return (struct sched_step){
 		.flags = (is_instant(g, step) ? SCHED_INSTANT : approval_is_gate(step) ? SCHED_GATE : 0) |
-			 (can_probe(step) ? SCHED_CAN_PROBE : 0) |
-			 (step->modes & MODE_BIT(g->mode) ? 0 : SCHED_OUT),
+			 (can_probe(g, step) ? SCHED_CAN_PROBE : 0) |
+			 (step->modes & MODE_BIT(g->mode) || g->way == WAY_UNDO ? 0 : SCHED_OUT),
 		.attempts = (uint32_t)step->retry.attempts,
 		.backoff_ms = step->retry.backoff_ms,
 		.max_backoff_ms = step->retry.max_backoff_ms,
@@ -130,6 +133,8 @@ facts_release(struct step_facts *f)
 	free(f->text);
 	free(f->checkpoint);
 	free(f->checkpoint_data);
+	free(f->passed);
+	json_decref(f->conflicts);
 	json_decref(f->outputs);
 	json_decref(f->losses);
 	json_decref(f->approved);
@@ -225,7 +230,7 @@ lose_open_attempts(const struct applying *a)
 			continue;
 		f->in_doubt |= f->intent;
 		f->intent = false;
-		if (keep(a, &f->text, can_probe(&g->steps[i]) ? LOST "; a new one finds out" :
+		if (keep(a, &f->text, can_probe(g, &g->steps[i]) ? LOST "; a new one finds out" :
 			 LOST ", and this action cannot probe; look for yourself, then say "
 			 "by-hand, skip or retry") < 0)
 			return E_NOMEM;
@@ -264,6 +269,16 @@ apply_run_ended(const struct applying *a)
 	return keep(a, &a->state->outcome, a->event->text);
 }
 
+/* An attempt to revert begins at the newest record again. */
+static void
+forget_reverted(struct step_facts *f)
+{
+	f->earlier = f->put_back;
+	f->found = f->already = f->n_conflicts = 0;
+	json_decref(f->conflicts);
+	f->conflicts = NULL;
+}
+
 static int
 apply_attempt_started(const struct applying *a)
 {
@@ -276,6 +291,8 @@ apply_attempt_started(const struct applying *a)
 	if (!a->facts->started_ms)
 		a->facts->started_ms = a->time_ms;
 	a->facts->intent = a->event->apply;
+	if (a->event->revert)
+		forget_reverted(a->facts);
 	return 0;
 }
 
@@ -311,6 +328,24 @@ static int
 apply_attempt_undo(const struct applying *a)
 {
 	a->facts->undo_records += a->event->records;
+	return 0;
+}
+
+static int
+apply_attempt_reverted(const struct applying *a)
+{
+	struct step_facts *f = a->facts;
+	size_t n = json_array_size(a->event->value);
+
+	f->put_back += a->event->put_back;
+	f->found += a->event->already;
+	f->already = f->found > f->earlier ? f->found - f->earlier : 0;
+	f->n_conflicts += n;
+	if (n && !f->conflicts)
+		f->conflicts = json_array();
+	for (size_t i = 0; i < n && json_array_size(f->conflicts) < CONFLICTS_KEPT; i++)
+		if (json_array_append(f->conflicts, json_array_get(a->event->value, i)) < 0)
+			return error_set(a->err, E_NOMEM, "out of memory");
 	return 0;
 }
 
@@ -368,7 +403,7 @@ apply_step_passed(const struct applying *a)
 	if (sched_state(s, a->step) != STEP_DONE && !sched_passed(s, a->step))
 		return misfit(a, "the step was not ready");
 	a->facts->started_ms = a->facts->ended_ms = a->time_ms;
-	return 0;
+	return keep(a, &a->facts->passed, a->event->text);
 }
 
 /* Approvals that are too old by now do not count any more. */
@@ -501,6 +536,7 @@ static int (*const apply_kind[EVENT_KINDS])(const struct applying *) = {
 	[EVENT_ATTEMPT_STARTED] = apply_attempt_started,
 	[EVENT_ATTEMPT_PROBED] = apply_attempt_probed,
 	[EVENT_ATTEMPT_UNDO] = apply_attempt_undo,
+	[EVENT_ATTEMPT_REVERTED] = apply_attempt_reverted,
 	[EVENT_ATTEMPT_CHECKPOINT] = apply_attempt_checkpoint,
 	[EVENT_ATTEMPT_OUTPUT] = apply_attempt_output,
 	[EVENT_ATTEMPT_ENDED] = apply_attempt_ended,

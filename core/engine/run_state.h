@@ -10,22 +10,29 @@
  *	run.started      {actor, format, run, plan, runbook, from, to, mode, only, jobs,
  *	                  text, version, host, pid, previewed}; previewed only with
  *	                  --as-previewed: {made, sha256, steps: {NAME: {now, fingerprint,
- *	                  changes, total}}}
+ *	                  changes, total}}}.  way: "run" (when absent), "undo" or
+ *	                  "failback", then with origin: the run that is undone or turned round.
+ *	                  undo also: {undo: [{step, records} | {step, why}], diverged: "leave" |
+ *	                  "restore", past_no_return, reason}; see engine/undo.h
  *	run.resumed      {actor, host, pid}: open attempts are unknown from here on
  *	run.paused, run.stopped  {why}
- *	run.ended        {outcome: "done" | "failed" | "abandoned"}
- *	attempt.started  {step, attempt, intent: "probe" | "apply" | "read"}
+ *	run.ended        {outcome: "done" | "failed" | "abandoned" | "conflicts" (undo: some
+ *	                  objects were left alone) | "undone" (a run that had not ended: {actor,
+ *	                  by: the undo})}
+ *	attempt.started  {step, attempt, intent: "probe" | "apply" | "read" | "revert"}
  *	attempt.probed   {step, attempt, told, now, fingerprint, changes, total, losses,
  *	                  decision: "apply" | "converged" | "refused" | "look"}; "apply" is
  *	                  the durable intent
  *	attempt.undo     {step, attempt, n, records: [{version, by_hand, kv}]}: n of them; a
  *	                  live run applies the event without the records
+ *	attempt.reverted {step, attempt, put_back, already, conflicts: [{object, result:
+ *	                  "conflict" | "gone" | "refused", was, set, now}]}: several per attempt
  *	attempt.checkpoint {step, attempt, name, data}
  *	attempt.output   {step, attempt, name, value}
  *	attempt.ended    {step, attempt, outcome, phase, param, text, why, retry_after_ms,
  *	                  maxrss_kb, cpu_us, phase_ms: {probe: 12, …}}; phases under 1 ms are left out
  *	gate.opened      {step, text}
- *	step.passed      {step, why}: why only when it was passed over
+ *	step.passed      {step, why}: why it was not carried out; absent for a join
  *	operator.approve, .retry, .skip, .by-hand  {actor, step, reason}; an approval that was
  *	                                           signed has document, signature, made
  *	operator.pause, .stop, .continue           {actor, reason}; a stop has now: true when
@@ -63,6 +70,12 @@ struct step_facts {
 	bool in_doubt;           /* an attempt with intent ended unknown, and no probe has
 				  * told since */
 	uint64_t undo_records;   /* written so far */
+	uint64_t put_back;       /* undo: records put back, by all attempts */
+	uint64_t already;        /* undo: found as before, not by an earlier attempt's doing */
+	uint64_t n_conflicts;    /* undo: objects that the last attempt left alone */
+	json_t *conflicts;       /* the first CONFLICTS_KEPT of them, or NULL */
+	uint64_t earlier, found; /* undo: put back before the last attempt; found as before by it */
+	char *passed;            /* why it was passed over, or NULL */
 	json_t *outputs;         /* name -> string, or NULL */
 	char *checkpoint, *checkpoint_data; /* the last one, or NULL */
 	json_t *losses;          /* array of sentences, or NULL */
@@ -72,6 +85,9 @@ struct step_facts {
 	const json_t *previewed; /* what the preview found, to which the step is bound until it
 				  * may apply or a person says retry; or NULL; in state */
 };
+
+/* Of a step; the journal has them all. */
+#define CONFLICTS_KEPT 1000
 
 struct run_state {
 	const struct graph *graph; /* borrowed */

@@ -131,6 +131,9 @@ judge_mode(const struct run_state *state, const struct run_event *word, int64_t 
 
 	if (word->mode != RESITE_DISASTER)
 		return error_set(err, E_INVALID, "a run can be switched to mode disaster only");
+	if (state->graph->way == WAY_UNDO)
+		return error_set(err, E_REFUSED, "mode does not apply: an undo puts back what was "
+				 "changed, whatever the mode");
 	if (state->graph->mode != RESITE_PLANNED)
 		return error_set(err, E_REFUSED, "mode does not apply: the run began in mode %s, and "
 				 "only one that began in mode planned can be switched",

@@ -42,7 +42,13 @@ struct step {
 	bool join;                           /* does nothing: its parts are all done */
 	bool deferred;                       /* params wait for outputs: graph_step_params */
 	bool tolerates_loss, point_of_no_return;
+	uint64_t records;                    /* WAY_UNDO: undo records to put back; else 0 */
+	const char *pass_why;                /* it is passed over, and why; NULL: it is not */
 };
+
+/* What a run does with the graph: carry it out, put back what a run of it has changed, or
+ * go the way back. */
+enum graph_way { WAY_RUN, WAY_UNDO, WAY_FAILBACK };
 
 struct graph_limit {
 	const char *name;
@@ -58,6 +64,7 @@ struct graph_secret { /* only those that a step of this graph uses */
 struct graph {
 	const char *plan, *runbook, *from, *to, *run_id;
 	int mode;       /* enum resite_mode */
+	int way;        /* enum graph_way */
 	int64_t rto_ms; /* 0: none */
 	struct step *steps;
 	uint32_t n_steps;
@@ -92,6 +99,13 @@ struct bind_request {
 int graph_bind(const struct plan *plan, const struct bind_request *req,
 	       const struct schema_source *schemas, struct diags *d, struct graph **ret);
 void graph_free(struct graph *g); /* NULL is fine */
+
+/* Turns each dependency round: who was waited for waits.  E_NOMEM: nothing was turned. */
+int graph_turn(struct graph *g);
+
+/* "run", "undo", "failback", as journals have it; NULL and -1 for anything else. */
+const char *way_name(int way);
+int way_parse(const char *name);
 
 #define GRAPH_NO_STEP UINT32_MAX
 

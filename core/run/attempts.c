@@ -2,6 +2,7 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/vec.h"
 #include "core/engine/decide.h"
 #include "core/run/clean.h"
 #include "core/run/orchestra.h"
@@ -71,13 +72,32 @@ phases_of(const struct live *a)
 	return PHASES_PREVIEW;
 }
 
+/* 0: it carries the step out. */
+static int
+revert_way(const struct live *a)
+{
+	if (a->run->l->graph->way != WAY_UNDO)
+		return 0;
+	return !strcmp(json_str_or(a->run->l->first, "diverged", ""), "restore") ? RESITE_FORCE
+										   : RESITE_PUT_BACK;
+}
+
+/* The outputs that a step's parameters are made of: an undo has those of its origin. */
+static const char *
+output_of(void *ctx, uint32_t step, const char *name)
+{
+	struct loaded *l = ctx;
+
+	return run_state_output(l->source ? undo_source_run(l->source)->state : l->state, step, name);
+}
+
 static int
 write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct error *err)
 {
 	struct loaded *l = a->run->l;
 	struct strbuf text = STRBUF_INIT;
 	json_t *params = NULL;
-	int rc = graph_step_params(l->graph, a->step, run_state_output, l->state, &text, err);
+	int rc = graph_step_params(l->graph, a->step, output_of, l, &text, err);
 
 	if (rc == 0) {
 		params = json_parse(text.buf, text.len, err);
@@ -93,6 +113,8 @@ write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct
 			.timeout_ms = timeout_ms,
 			.params = params,
 			.phases = phases_of(a),
+			.revert = revert_way(a),
+			.n_records = step_of(a)->records,
 			.hold = may_apply(a) && step_of(a)->action->has & SCHEMA_HAS_PROBE,
 			.checkpoint = facts_of(a)->checkpoint,
 			.checkpoint_data = facts_of(a)->checkpoint_data,
@@ -328,8 +350,31 @@ on_secret(struct live *a, const json_t *msg)
 static void
 on_pull(struct live *a, const json_t *msg)
 {
-	attempt_no_records(a->attempt, json_int_or(msg, "id", 0), RESITE_ERR_BUG,
-			   "this attempt reverts nothing");
+	int64_t id = json_int_or(msg, "id", 0);
+	struct strbuf batch = STRBUF_INIT;
+	struct error err = {E_INVALID, "this attempt reverts nothing"};
+	int rc = a->run->l->source ? undo_cursor_next(a->run->l->source, a->step, &a->cursor, &batch,
+						     &err) : E_INVALID;
+
+	if (rc == 0)
+		attempt_records(a->attempt, id, batch.buf, batch.len);
+	else
+		attempt_no_records(a->attempt, id, rc == E_IO ? RESITE_ERR_TRANSIENT :
+				   RESITE_ERR_REFUSED, err.text);
+	strbuf_release(&batch);
+}
+
+static void
+on_reverted(struct live *a, const json_t *msg)
+{
+	json_t *event = attempt_event(a, "attempt.reverted");
+
+	if (event) {
+		json_object_set(event, "put_back", json_object_get(msg, "put_back"));
+		json_object_set(event, "already", json_object_get(msg, "already"));
+		json_object_set(event, "conflicts", json_object_get(msg, "items"));
+	}
+	run_record(a->run, event);
 }
 
 static void
@@ -364,7 +409,7 @@ static const struct {
 	{"state", on_state},       {"log", on_log_message}, {"loss", on_loss},
 	{"output", on_output},     {"secret", on_secret}, {"checkpoint", on_checkpoint},
 	{"pull", on_pull},         {"begin", on_begin}, {"change", on_nothing},
-	{"reverted", on_nothing},
+	{"reverted", on_reverted},
 };
 
 /* Nothing can be kept any more. */
@@ -378,7 +423,8 @@ on_message_when_halted(struct live *a, const json_t *msg)
 	else if (!strcmp(kind, "secret"))
 		on_secret(a, msg);
 	else if (!strcmp(kind, "pull"))
-		on_pull(a, msg);
+		attempt_no_records(a->attempt, json_int_or(msg, "id", 0), RESITE_ERR_CANCELLED,
+				   "the run is ending");
 }
 
 static void
@@ -460,6 +506,7 @@ forget(struct live *a)
 	a->run->live[a->step] = NULL;
 	a->run->n_live--;
 	json_decref(a->losses);
+	undo_cursor_release(&a->cursor);
 	free(a->refused);
 	free(a);
 }
@@ -546,17 +593,16 @@ static const struct attempt_events attempt_events = {
 /* --- of an earlier orchestrator ---------------------------------------------- */
 
 int
-attempts_note_lost(struct run *run, struct error *err)
+attempts_note_lost(struct run *run, const struct loaded *l, const struct run_lock *lock,
+		   struct error *err)
 {
-	const struct loaded *l = run->l;
-	uint32_t n = sched_count(l->state->sched, STEP_RUNNING);
+	size_t n = run->n_lost + sched_count(l->state->sched, STEP_RUNNING);
 
-	run->lost = calloc(n ? n : 1, sizeof(*run->lost));
-	if (!run->lost)
+	if (vec_reserve(&run->lost, n, &run->lost_cap) < 0)
 		return error_set(err, E_NOMEM, "out of memory");
 	for (uint32_t i = 0; run->n_lost < n && i < l->graph->n_steps; i++)
 		if (sched_state(l->state->sched, i) == STEP_RUNNING)
-			tag_write(run->lost[run->n_lost++], run->lock.scope, l->run,
+			tag_write(run->lost[run->n_lost++], lock->scope, l->run,
 				  l->graph->steps[i].name, sched_attempts(l->state->sched, i));
 	return 0;
 }
@@ -566,7 +612,7 @@ is_lost(void *ctx, const char *tag)
 {
 	const struct run *run = ctx;
 
-	for (uint32_t i = 0; i < run->n_lost; i++)
+	for (size_t i = 0; i < run->n_lost; i++)
 		if (!strcmp(run->lost[i], tag))
 			return true;
 	return false;

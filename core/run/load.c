@@ -1,7 +1,9 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/engine/undo.h"
 #include "core/run/load.h"
 #include "core/run/signed.h"
+#include "core/run/undo_source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +176,8 @@ check_plan(const struct settings *settings, const char *path, const struct bind_
 struct loading {
 	struct loaded *l;
 	bool with_secrets;
+	journal_event_fn *watch; /* or NULL */
+	void *ctx;
 };
 
 /* The names in a JSON array, as bind_request wants them; *ret is to be freed. */
@@ -205,7 +209,8 @@ bind_first(struct loading *ld, const json_t *first, struct error *err)
 		.from = json_str_or(first, "from", ""),
 		.to = json_str_or(first, "to", ""),
 		.mode = mode_parse(json_str_or(first, "mode", "")),
-		.run_id = ld->l->run,
+		/* An undo's parameters are those of the run that it undoes. */
+		.run_id = json_str_or(first, "origin", ld->l->run),
 		.may_switch = true,
 		.skip_secrets = !ld->with_secrets,
 	};
@@ -221,6 +226,23 @@ bind_first(struct loading *ld, const json_t *first, struct error *err)
 	free(only);
 	diags_release(&d);
 	return rc;
+}
+
+/* What the run does with the graph. */
+static int
+bind_way(struct loaded *l, const json_t *first, struct error *err)
+{
+	const char *way = json_str_or(first, "way", way_name(WAY_RUN));
+
+	switch (way_parse(way)) {
+	case WAY_RUN:
+		return 0;
+	case WAY_UNDO:
+		return undo_bind(l->graph, json_object_get(first, "undo"), err);
+	default:
+		return error_set(err, E_CORRUPT, "is of a run with the way '%s', which is not known "
+				 "here", way);
+	}
 }
 
 static int
@@ -241,6 +263,8 @@ start_fold(struct loading *ld, const json_t *first, struct error *err)
 		rc = schemas_add_json(l->schemas, json_object_get(first, "plugins"), err);
 	if (rc == 0)
 		rc = bind_first(ld, first, err);
+	if (rc == 0)
+		rc = bind_way(l, first, err);
 	if (rc < 0)
 		return rc;
 	l->first = json_incref((json_t *)(uintptr_t)first);
@@ -255,7 +279,9 @@ fold_event(void *ctx, int64_t seq, const json_t *event, struct error *err)
 	int64_t time_ms = clock_parse_utc(json_str_or(event, "time", ""));
 	int rc = seq == 1 ? start_fold(ld, event, err) : 0;
 
-	return rc < 0 ? rc : run_state_apply(ld->l->state, event, time_ms, err);
+	if (rc == 0)
+		rc = run_state_apply(ld->l->state, event, time_ms, err);
+	return rc < 0 || !ld->watch ? rc : ld->watch(ld->ctx, seq, event, err);
 }
 
 static int
@@ -276,20 +302,47 @@ read_run(struct loaded *l, const struct settings *settings, struct store *store,
 	return rc;
 }
 
-int
-load_run(struct loaded *l, const struct settings *settings, struct store *store, const char *run,
-	 bool with_secrets, struct error *err)
+static int
+read_good_run(struct loading *ld, const struct settings *settings, struct store *store,
+	      const char *run, struct error *err)
 {
-	struct loading ld = {.l = l, .with_secrets = with_secrets};
 	struct error why = {0};
 	/* The fold counts undo records and does not look into them. */
-	int rc = read_run(l, settings, store, run, &ld, "records", &why);
+	int rc = read_run(ld->l, settings, store, run, ld, "records", &why);
 
 	/* What is not as it was written is never mended here, and nobody acts on it. */
 	if (rc == E_CORRUPT)
 		return error_set(err, rc, "%s; what can still be trusted: resite verify %s",
 				 why.text, run);
 	return rc < 0 ? error_set(err, rc, "%s", why.text) : 0;
+}
+
+int
+load_run(struct loaded *l, const struct settings *settings, struct store *store, const char *run,
+	 bool with_secrets, struct error *err)
+{
+	struct loading ld = {.l = l, .with_secrets = with_secrets};
+
+	return read_good_run(&ld, settings, store, run, err);
+}
+
+int
+load_run_watched(struct loaded *l, const struct settings *settings, struct store *store,
+		 const char *run, journal_event_fn *watch, void *ctx, struct error *err)
+{
+	struct loading ld = {.l = l, .watch = watch, .ctx = ctx};
+
+	return read_good_run(&ld, settings, store, run, err);
+}
+
+int
+load_first(struct loaded *l, const struct settings *settings, const json_t *first,
+	   struct error *err)
+{
+	struct loading ld = {.l = l, .with_secrets = true};
+	int rc = open_schemas(l, settings, err);
+
+	return rc < 0 ? rc : start_fold(&ld, first, err);
 }
 
 int
@@ -333,6 +386,7 @@ load_check_word(const struct loaded *l, const json_t *word, struct error *err)
 void
 loaded_release(struct loaded *l)
 {
+	undo_source_free(l->source);
 	run_state_free(l->state);
 	graph_free(l->graph);
 	schemas_free(l->schemas);

@@ -17,6 +17,7 @@ struct loaded {
 	char *run;                   /* load_run: its id */
 	json_t *first;               /* load_run: the first event */
 	struct journal_end end;      /* load_run: where the journal ends */
+	struct undo_source *source;  /* of an undo that runs: where its records are; else NULL */
 };
 
 #define LOADED_INIT {0}
@@ -40,7 +41,16 @@ int check_plan(const struct settings *settings, const char *path, const struct b
 int load_run(struct loaded *l, const struct settings *settings, struct store *store,
 	     const char *run, bool with_secrets, struct error *err);
 
-/* The same for a journal that may be damaged: every event is read to its last byte.
+/* The same; watch sees each event after it was folded. */
+int load_run_watched(struct loaded *l, const struct settings *settings, struct store *store,
+		     const char *run, journal_event_fn *watch, void *ctx, struct error *err);
+
+/* The graph and the state at the beginning of a run whose first event is first, as load_run
+ * will make them of it; secrets are checked.  l->run may be set before. */
+int load_first(struct loaded *l, const struct settings *settings, const json_t *first,
+	       struct error *err);
+
+/* The same as load_run for a journal that may be damaged: every event is read to its last byte.
  * E_CORRUPT: l->end has the first bad event, and l->state (NULL when it is the first
  * one) is the fold of those before it. */
 int load_good_part(struct loaded *l, const struct settings *settings, struct store *store,

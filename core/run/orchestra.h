@@ -6,13 +6,19 @@
 #include "core/run/lock.h"
 #include "core/run/plugins.h"
 #include "core/run/run.h"
+#include "core/run/undo_source.h"
 #include "core/worker/tag.h"
+
+/* How long a resume waits for workers of a lost orchestrator: their grace time
+ * (TERM, then KILL) and some. */
+#define WORKERS_WAIT_MS 15000
 
 /* One open attempt. */
 struct live {
 	struct run *run;
 	struct attempt *attempt; /* NULL: not started yet, or over */
 	uint32_t step, n;        /* which attempt of which step */
+	struct undo_cursor cursor; /* a revert: which records it has been given */
 	json_t *losses;          /* what the probe has said will be lost; or NULL */
 	char *refused;           /* why the core said stop after the probe; or NULL */
 	char *failed_start;      /* why it could not be started; or NULL */
@@ -48,11 +54,13 @@ struct run {
 	struct plugins *plugins;
 	struct control *control;
 	struct run_lock lock;
+	struct run_lock origin_lock;  /* an undo: nobody resumes the run that it undoes */
 	int plan_fd;                  /* the plan's lock; -1: not taken */
 	struct live **live;           /* by step; NULL: no open attempt */
 	uint32_t n_live;
-	char (*lost)[TAG_MAX];        /* a resume: marks of attempts that were open */
-	uint32_t n_lost;
+	char (*lost)[TAG_MAX];        /* marks of attempts that were open when the last
+				       * orchestrator was lost */
+	size_t n_lost, lost_cap;
 	struct effect *effect;        /* in order */
 	size_t n_effects, effects_cap;
 	json_t **shown;               /* events queued, for the observer */
@@ -82,6 +90,14 @@ void run_effect(struct run *run, struct effect effect);
 void run_halt(struct run *run, const struct error *why);
 void run_log(struct run *run, uint32_t step, int level, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
+/* The loop, from first (the event that begins it) to the end or a pause; end: where the
+ * journal ends, NULL for a new run.  Gives the locks back. */
+int run_orchestrate(struct run *run, struct store *store, const struct journal_end *end,
+		    json_t *first, int *ret_exit, struct error *err);
+
+/* start.c */
+void run_release_locks(struct run *run);
+
 /* attempts.c */
 void attempt_open(struct run *run, const struct sched_command *command);
 void attempt_carry_out(struct run *run, const struct effect *effect);
@@ -92,10 +108,11 @@ void attempts_refuse_asks(struct run *run);
 void attempts_cancel_out(struct run *run, const char *why);
 /* For a halted run: those whose start has not become durable will never start. */
 void attempts_forget_unstarted(struct run *run);
-/* Notes the marks of the attempts that were open when the last orchestrator was lost:
- * before run.resumed is applied.  E_NOMEM. */
-int attempts_note_lost(struct run *run, struct error *err);
-/* Kills what they have left behind, and waits until it is gone: once run.resumed is
+/* Notes the marks of the attempts of l that were open when its last orchestrator was lost:
+ * before run.resumed is applied; lock: the run's, taken.  E_NOMEM. */
+int attempts_note_lost(struct run *run, const struct loaded *l, const struct run_lock *lock,
+		       struct error *err);
+/* Kills what they have left behind, and waits until it is gone: once the first event is
  * durable, so that the last orchestrator, should it live, is fenced.  E_BUSY. */
 int attempts_end_lost(struct run *run, int64_t wait_ms, struct error *err);
 

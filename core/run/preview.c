@@ -4,6 +4,7 @@
 #include "core/run/plugins.h"
 #include "core/run/preview.h"
 #include "core/run/secret_answer.h"
+#include "core/run/undo_source.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct previewing {
 struct probing {
 	struct previewing *p;
 	struct attempt *attempt;
+	struct undo_cursor cursor; /* an undo: which records it has been given */
 	uint32_t step;
 };
 
@@ -99,6 +101,58 @@ on_loss(struct probing *b, const json_t *msg)
 	json_array_append(r->losses, json_object_get(msg, "text"));
 }
 
+/* A look at an undo record's object found it like this. */
+static void
+take_item(struct probing *b, const json_t *item)
+{
+	struct preview_step *r = result_of(b);
+	bool conflict = strcmp(json_str_or(item, "result", ""), "put_back") != 0;
+
+	if (conflict) {
+		if (!r->conflicts)
+			r->conflicts = json_array();
+		json_array_append(r->conflicts, (json_t *)(uintptr_t)item);
+		b->p->out->conflicts++;
+		return;
+	}
+	r->changes++;
+	b->p->out->changes++;
+	if (json_array_size(r->change) >= b->p->max_changes)
+		return;
+	if (!r->change)
+		r->change = json_array();
+	json_array_append_new(r->change, json_pack("{s:O, s:O, s:O}", "object",
+						   json_object_get(item, "object"), "was",
+						   json_object_get(item, "now"), "will_be",
+						   json_object_get(item, "was")));
+}
+
+static void
+on_reverted(struct probing *b, const json_t *msg)
+{
+	const json_t *items = json_object_get(msg, "items"), *item;
+	size_t i;
+
+	result_of(b)->already += (uint64_t)json_int_or(msg, "already", 0);
+	json_array_foreach(items, i, item)
+		take_item(b, item);
+}
+
+static void
+on_pull(struct probing *b, const json_t *msg)
+{
+	struct undo_source *source = b->p->l->source;
+	int64_t id = json_int_or(msg, "id", 0);
+	struct error err = {E_INVALID, "this is no undo"};
+	struct strbuf batch = STRBUF_INIT;
+
+	if (source && undo_cursor_next(source, b->step, &b->cursor, &batch, &err) == 0)
+		attempt_records(b->attempt, id, batch.buf, batch.len);
+	else
+		attempt_no_records(b->attempt, id, RESITE_ERR_REFUSED, err.text);
+	strbuf_release(&batch);
+}
+
 static void
 on_secret(struct probing *b, const json_t *msg)
 {
@@ -116,6 +170,7 @@ on_message(void *ctx, const json_t *msg, const char *line, size_t len)
 		void (*handle)(struct probing *, const json_t *);
 	} handlers[] = {
 		{"change", on_change}, {"state", on_state}, {"loss", on_loss}, {"secret", on_secret},
+		{"reverted", on_reverted}, {"pull", on_pull},
 	};
 	struct probing *b = ctx;
 	json_t *clean = clean_message(&b->p->secrets, msg, line, len);
@@ -154,6 +209,7 @@ on_ended(void *ctx, const struct attempt_end *end)
 	b->p->probing[b->step] = NULL;
 	b->p->open--;
 	uv_idle_start(&b->p->feed, on_feed);
+	undo_cursor_release(&b->cursor);
 	free(b);
 }
 
@@ -162,14 +218,30 @@ static const struct attempt_events attempt_events = {
 
 /* --- starting ------------------------------------------------------------ */
 
+/* Only the run that is undone has given outputs already. */
+static const char *
+output_of(void *ctx, uint32_t step, const char *name)
+{
+	const struct loaded *l = ctx;
+
+	return l->source ? run_state_output(undo_source_run(l->source)->state, step, name) : NULL;
+}
+
 static int
 write_spec(const struct previewing *p, const struct step *step, struct strbuf *line,
 	   struct error *err)
 {
-	json_t *params = json_parse(step->params, strlen(step->params), err);
+	struct strbuf text = STRBUF_INIT;
+	json_t *params = NULL;
+	bool undo = p->l->graph->way == WAY_UNDO;
+	int rc = graph_step_params(p->l->graph, (uint32_t)(step - p->l->graph->steps), output_of,
+				   p->l, &text, err);
 
+	if (rc == 0)
+		params = json_parse(text.buf, text.len, err);
+	strbuf_release(&text);
 	if (!params)
-		return E_INVALID;
+		return rc < 0 ? rc : E_INVALID;
 	protocol_write_attempt(line, &(struct attempt_spec){
 		.run = "preview",
 		.step = step->name,
@@ -179,6 +251,8 @@ write_spec(const struct previewing *p, const struct step *step, struct strbuf *l
 		.timeout_ms = step->timeout_ms,
 		.params = params,
 		.phases = PHASES_PREVIEW,
+		.revert = undo ? RESITE_LOOK : 0,
+		.n_records = step->records,
 	});
 	json_decref(params);
 	return line->failed ? error_set(err, E_NOMEM, "out of memory") : 0;
@@ -216,6 +290,10 @@ start(struct previewing *p, uint32_t i, struct error *err)
 static enum preview_kind
 kind_of(const struct graph *g, const struct step *step)
 {
+	if (step->pass_why)
+		return PREVIEW_PASSED;
+	if (g->way == WAY_UNDO)
+		return PREVIEW_REVERT;
 	if (step->builtin)
 		return !strcmp(step->action->name, "approve") ? PREVIEW_PERSON : PREVIEW_JOIN;
 	if (g->mode == RESITE_REHEARSAL && step->rehearse == REHEARSE_SKIP)
@@ -228,18 +306,30 @@ kind_of(const struct graph *g, const struct step *step)
 }
 
 static void
+begin(struct previewing *p, uint32_t i)
+{
+	const struct step *step = &p->l->graph->steps[i];
+	struct preview_step *r = &p->out->step[i];
+	struct error err = {0};
+
+	r->kind = kind_of(p->l->graph, step);
+	r->total = step->records;
+	if (step->pass_why)
+		r->text = strdup(step->pass_why);
+	if ((r->kind == PREVIEW_FAILED || r->kind == PREVIEW_REVERT) && start(p, i, &err) < 0)
+		fail(p, i, err.text);
+}
+
+static void
 on_feed(uv_idle_t *idle)
 {
 	struct previewing *p = idle->data;
 	const struct graph *g = p->l->graph;
-	struct error err = {0};
 
 	while (p->next < g->n_steps && p->open < p->settings->jobs) {
 		uint32_t i = p->next++;
 
-		p->out->step[i].kind = kind_of(g, &g->steps[i]);
-		if (p->out->step[i].kind == PREVIEW_FAILED && start(p, i, &err) < 0)
-			fail(p, i, err.text);
+		begin(p, i);
 	}
 	uv_idle_stop(idle);
 	if (p->next == g->n_steps && !p->open)
@@ -336,6 +426,7 @@ preview_free(struct preview *preview)
 		free(r->refused);
 		json_decref(r->change);
 		json_decref(r->losses);
+		json_decref(r->conflicts);
 	}
 	free(preview->step);
 	free(preview);

@@ -1,4 +1,5 @@
-/* preview.h -- the dry run: every step's check and probe, nothing else.
+/* preview.h -- the dry run: every step's check and probe, nothing else.  Of an undo: a
+ * look at what each undo record's object is now.
  *
  * Probes only read, so they run side by side whatever the order of the graph.
  * What a probe finds is true of the world as it is now; a step that depends on
@@ -18,25 +19,30 @@ enum preview_kind {
 	PREVIEW_PERSON,   /* an approval */
 	PREVIEW_JOIN,     /* a join point */
 	PREVIEW_FAILED,   /* the probe failed: text says how */
+	PREVIEW_REVERT,   /* undo: changes of total would be put back */
+	PREVIEW_PASSED,   /* it would be passed over: text says why */
 };
 
 struct preview_step {
 	enum preview_kind kind;
 	char *now, *fingerprint; /* TOLD; owned */
-	uint64_t changes, total; /* TOLD */
-	char *text;              /* FAILED; owned */
+	uint64_t changes, total; /* TOLD, REVERT */
+	uint64_t already;        /* REVERT: as before, nothing to put back */
+	char *text;              /* FAILED, PASSED; owned */
 	char *refused;           /* `expect` would refuse this many; or NULL; owned */
 	json_t *change;          /* array of {object, was, will_be}: the first ones */
 	json_t *losses;          /* array of sentences; or NULL */
+	json_t *conflicts;       /* REVERT: array of {object, result, was, set, now}; or NULL */
 };
 
 struct preview {
 	struct preview_step *step; /* one for each step of the graph */
 	uint32_t n_steps, failed, refused;
 	uint64_t changes;          /* of all steps */
+	uint64_t conflicts;        /* likewise: objects that an undo would leave alone */
 };
 
-/* Runs the probes of l's graph, at most settings->jobs at once; keeps the first
+/* Runs the probes (of an undo: the looks) of l's graph, at most settings->jobs at once; keeps the first
  * max_changes changes of each step.  Interrupting it with SIGINT cancels. */
 int preview_run(struct loaded *l, const struct settings *settings, size_t max_changes,
 		struct preview **ret, struct error *err);

@@ -5,8 +5,6 @@
 #include "core/engine/decide.h"
 #include "core/run/hear.h"
 #include "core/run/orchestra.h"
-#include "core/run/plan_lock.h"
-#include "core/run/signed.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -15,10 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* How long a resume waits for workers of a lost orchestrator: their grace time
- * (TERM, then KILL) and some. */
-#define WORKERS_WAIT_MS 15000
 
 /* --- events -------------------------------------------------------------- */
 
@@ -208,12 +202,12 @@ finish(struct run *run, int exit_status, json_t *event)
 static void
 finish_done(struct run *run)
 {
-	bool failed = sched_count(run->l->state->sched, STEP_FAILED) > 0;
+	const char *outcome = decide_outcome(run->l->state);
 	json_t *event = event_new("run.ended", NULL);
 
 	if (event)
-		json_object_set_new(event, "outcome", json_string(failed ? "failed" : "done"));
-	finish(run, failed ? EXIT_FAILED : EXIT_DONE, event);
+		json_object_set_new(event, "outcome", json_string(outcome));
+	finish(run, strcmp(outcome, "done") ? EXIT_FAILED : EXIT_DONE, event);
 }
 
 static json_t *
@@ -401,8 +395,7 @@ release(struct run *run)
 	journal_free(run->journal);
 	redact_release(&run->secrets);
 	json_decref(run->signers);
-	plan_lock_release(run->plan_fd);
-	run_lock_release(&run->lock);
+	run_release_locks(run);
 }
 
 static void
@@ -442,147 +435,19 @@ go(struct run *run, json_t *first, int *ret_exit, struct error *err)
 	return run->halted ? run->why.code : 0;
 }
 
-static void
-add_origin(json_t *event)
+int
+run_orchestrate(struct run *run, struct store *store, const struct journal_end *end,
+		json_t *first, int *ret_exit, struct error *err)
 {
-	char host[256] = "";
-
-	gethostname(host, sizeof(host) - 1);
-	run_sign(event);
-	json_object_set_new(event, "host", json_string_lossy(host));
-	json_object_set_new(event, "pid", json_integer(getpid()));
-	json_object_set_new(event, "version", json_string(PACKAGE_VERSION));
-}
-
-static json_t *
-names_to_json(const char *const *names, size_t n)
-{
-	json_t *all = json_array();
-
-	for (size_t i = 0; all && i < n; i++)
-		json_array_append_new(all, json_string(names[i]));
-	return all;
-}
-
-static json_t *
-started_event(const struct run *run)
-{
-	const struct loaded *l = run->l;
-	const struct graph *g = l->graph;
-	json_t *event = event_new("run.started", NULL);
-
-	if (!event)
-		return NULL;
-	add_origin(event);
-	json_object_set_new(event, "format", json_integer(JOURNAL_FORMAT));
-	json_object_set_new(event, "run", json_string(l->run));
-	json_object_set_new(event, "plan", json_string(g->plan));
-	json_object_set_new(event, "runbook", json_string(g->runbook));
-	json_object_set_new(event, "from", json_string(g->from));
-	json_object_set_new(event, "to", json_string(g->to));
-	json_object_set_new(event, "mode", json_string(mode_name(g->mode)));
-	json_object_set_new(event, "only", names_to_json(run->options->only, run->options->n_only));
-	if (run->options->n_beside) {
-		json_object_set_new(event, "beside", names_to_json(run->options->beside,
-								   run->options->n_beside));
-		json_object_set_new(event, "reason", json_string(run->options->reason));
-	}
-	json_object_set_new(event, "jobs", json_integer(run->settings->jobs));
-	json_object_set_new(event, "plugins", schemas_to_json(l->schemas));
-	if (run->options->previewed)
-		json_object_set(event, "previewed", (json_t *)(uintptr_t)run->options->previewed);
-	json_object_set_new(event, "text", plan_text_to_json(&l->text));
-	if (json_object_size(run->signers))
-		json_object_set(event, "signers", run->signers);
-	return event;
-}
-
-static json_t *
-resumed_event(void)
-{
-	json_t *event = event_new("run.resumed", NULL);
-
-	if (event)
-		add_origin(event);
-	return event;
-}
-
-static int
-orchestrate(struct run *run, struct store *store, bool resume, int *ret_exit, struct error *err)
-{
-	json_t *first;
 	int rc = uv_loop_init(&run->loop);
 
-	if (rc < 0)
+	if (rc < 0) {
+		run_release_locks(run);
 		return error_set(err, E_IO, "the event loop: %s", uv_strerror(rc));
-	rc = init(run, resume ? &run->l->end : NULL, store, err);
-	if (rc == 0) {
-		first = resume ? resumed_event() : started_event(run);
+	}
+	rc = init(run, end, store, err);
+	if (rc == 0)
 		rc = go(run, first, ret_exit, err);
-		json_decref(first);
-	}
 	release(run);
-	return rc;
-}
-
-int
-run_start(struct loaded *l, const struct settings *settings, struct store *store,
-	  const struct run_options *options, const struct run_observer *observer, int *ret_exit,
-	  struct error *err)
-{
-	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer,
-			  .plan_fd = -1};
-	struct run_config config = {.jobs = settings->jobs};
-	int rc = settings_share(settings, err);
-
-	if (rc == 0)
-		rc = run_lock_take(&run.lock, settings->state_dir, l->run, 0, err);
-	if (rc < 0)
-		return rc;
-	rc = plan_lock_take(settings->state_dir, l->graph->plan, l->run, clock_wall_ms(),
-			    &run.plan_fd, err);
-	if (rc == 0)
-		rc = plan_lock_unfinished(settings->state_dir, store, l->graph, options, err);
-	if (rc == 0) {
-		run.signers = signers_read(l->graph, err);
-		rc = run.signers ? 0 : E_INVALID;
-	}
-	if (rc == 0) {
-		l->state = run_state_new(l->graph, &config);
-		rc = l->state ? 0 : error_set(err, E_NOMEM, "out of memory");
-	}
-	if (rc == 0)
-		return orchestrate(&run, store, false, ret_exit, err);
-	json_decref(run.signers);
-	plan_lock_release(run.plan_fd);
-	run_lock_release(&run.lock);
-	return rc;
-}
-
-int
-run_resume(struct loaded *l, const struct settings *settings, struct store *store,
-	   const struct run_options *options, const struct run_observer *observer, int *ret_exit,
-	   struct error *err)
-{
-	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer,
-			  .plan_fd = -1};
-	int rc;
-
-	if (l->state->ended)
-		return error_set(err, E_REFUSED, "run %s has ended (%s): there is nothing to resume",
-				 l->run, l->state->outcome);
-	rc = settings_share(settings, err);
-	if (rc == 0)
-		rc = run_lock_take(&run.lock, settings->state_dir, l->run, WORKERS_WAIT_MS, err);
-	if (rc < 0)
-		return rc;
-	rc = plan_lock_take(settings->state_dir, l->graph->plan, l->run, l->state->started_ms,
-			    &run.plan_fd, err);
-	if (rc == 0)
-		rc = attempts_note_lost(&run, err);
-	if (rc == 0)
-		return orchestrate(&run, store, true, ret_exit, err);
-	plan_lock_release(run.plan_fd);
-	run_lock_release(&run.lock);
 	return rc;
 }

@@ -1,4 +1,5 @@
 #include "core/base/base.h"
+#include "core/view/conflicts.h"
 #include "core/view/preview_text.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@ kind_name(enum preview_kind kind)
 		[PREVIEW_NO_PROBE] = "no probe", [PREVIEW_READS] = "reads",
 		[PREVIEW_LATER] = "later",       [PREVIEW_PERSON] = "person",
 		[PREVIEW_JOIN] = "join",         [PREVIEW_FAILED] = "failed",
+		[PREVIEW_REVERT] = "revert",     [PREVIEW_PASSED] = "passed",
 	};
 
 	return names[kind];
@@ -42,6 +44,14 @@ write_found(struct strbuf *out, const struct preview_step *r)
 	case PREVIEW_JOIN:
 		strbuf_addstr(out, "join point");
 		break;
+	case PREVIEW_REVERT:
+		strbuf_addf(out, "%" PRIu64 " of %" PRIu64 " would be put back, %" PRIu64 " already as "
+			    "before, %zu conflicts", r->changes, r->total, r->already,
+			    json_array_size(r->conflicts));
+		break;
+	case PREVIEW_PASSED:
+		strbuf_addf(out, "passed over: %s", r->text ? r->text : "?");
+		break;
 	case PREVIEW_FAILED:
 		strbuf_addf(out, "PROBE FAILED: %s", r->text ? r->text : "?");
 		break;
@@ -67,6 +77,7 @@ write_details(struct strbuf *out, const struct preview_step *r, size_t max)
 	}
 	if (shown && r->changes > shown)
 		strbuf_addf(out, "      ... and %" PRIu64 " more\n", r->changes - shown);
+	conflicts_write(out, r->conflicts, json_array_size(r->conflicts), "      ");
 }
 
 /* The parts of a join that are not shown one by one. */
@@ -91,7 +102,8 @@ write_parts(struct strbuf *out, const struct preview *p, uint32_t join, uint32_t
 static bool
 wants_attention(const struct preview_step *r)
 {
-	return r->kind == PREVIEW_FAILED || r->refused || json_array_size(r->losses);
+	return r->kind == PREVIEW_FAILED || r->refused || json_array_size(r->losses) ||
+	       json_array_size(r->conflicts);
 }
 
 static void
@@ -110,9 +122,11 @@ preview_write(struct strbuf *out, const struct graph *g, const struct preview *p
 	      bool all)
 {
 	uint32_t *in = graph_hide_parts(g, all);
+	bool undo = g->way == WAY_UNDO;
 
 	out->failed |= !in;
-	strbuf_addf(out, "preview of %s: %s -> %s, mode %s (nothing was changed)\n", g->runbook,
+	strbuf_addf(out, "preview of %s%s: %s -> %s, mode %s (nothing was changed)\n",
+		    undo ? "the undo of " : "", g->runbook,
 		    g->from, g->to, mode_name(g->mode));
 	for (uint32_t k = 0; in && k < g->n_steps; k++) {
 		uint32_t i = g->topo[k], parts = g->steps[i].members;
@@ -127,18 +141,24 @@ preview_write(struct strbuf *out, const struct graph *g, const struct preview *p
 		}
 	}
 	free(in);
-	strbuf_addf(out, "%" PRIu64 " changes in all; %" PRIu32 " probes failed, %" PRIu32
-		    " would be refused\n", p->changes, p->failed, p->refused);
+	if (undo)
+		strbuf_addf(out, "%" PRIu64 " would be put back in all; %" PRIu64 " conflicts would be "
+			    "left alone, %" PRIu32 " looks failed\n", p->changes, p->conflicts,
+			    p->failed);
+	else
+		strbuf_addf(out, "%" PRIu64 " changes in all; %" PRIu32 " probes failed, %" PRIu32
+			    " would be refused\n", p->changes, p->failed, p->refused);
 }
 
 static json_t *
 step_to_json(const struct step *s, const struct preview_step *r)
 {
-	return json_pack("{s:s, s:s, s:s*, s:s*, s:I, s:I, s:s*, s:s*, s:O*, s:O*}", "name", s->name,
+	return json_pack("{s:s, s:s, s:s*, s:s*, s:I, s:I, s:s*, s:s*, s:O*, s:O*, s:O*, s:I}", "name", s->name,
 			 "kind", kind_name(r->kind), "now", r->now, "fingerprint",
 			 r->fingerprint, "changes", (json_int_t)r->changes, "total",
 			 (json_int_t)r->total, "error", r->text, "refused", r->refused, "change",
-			 r->change, "losses", r->losses);
+			 r->change, "losses", r->losses, "conflicts", r->conflicts, "already",
+			 (json_int_t)r->already);
 }
 
 json_t *
@@ -148,8 +168,9 @@ preview_to_json(const struct graph *g, const struct preview *p)
 
 	for (uint32_t i = 0; i < g->n_steps; i++)
 		json_array_append_new(steps, step_to_json(&g->steps[i], &p->step[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:o}", "runbook", g->runbook, "from",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:o}", "way",
+			 way_name(g->way), "runbook", g->runbook, "from",
 			 g->from, "to", g->to, "mode", mode_name(g->mode), "changes",
-			 (json_int_t)p->changes, "failed", (int)p->failed, "refused",
+			 (json_int_t)p->changes, "conflicts", (json_int_t)p->conflicts, "failed", (int)p->failed, "refused",
 			 (int)p->refused, "steps", steps);
 }

@@ -166,7 +166,10 @@ describe(struct strbuf *out, const struct run_state *state, const json_t *event,
 		*ret_level = strcmp(outcome, "ok") ? LOG_WARN : LOG_INFO;
 		strbuf_addf(out, "%s: %s after %s", step, outcome,
 			    clock_format_duration(f->ended_ms - f->started_ms, took));
-		if (!strcmp(outcome, "ok") && f->probed)
+		if (!strcmp(outcome, "ok") && (f->put_back || f->already || f->n_conflicts))
+			strbuf_addf(out, ", %" PRIu64 " put back, %" PRIu64 " already as before, %"
+				    PRIu64 " conflicts", f->put_back, f->already, f->n_conflicts);
+		else if (!strcmp(outcome, "ok") && f->probed)
 			strbuf_addf(out, ", %" PRIu64 " of %" PRIu64 " changed", f->changes, f->total);
 		else if (*text)
 			strbuf_addf(out, ": %s", text);
@@ -177,7 +180,9 @@ describe(struct strbuf *out, const struct run_state *state, const json_t *event,
 		strbuf_addf(out, "%s: %s %s", step, kind, json_str_or(event, "now", ""));
 		return true;
 	}
-	if (!strcmp(kind, "gate.opened"))
+	if (!strcmp(kind, "step.passed") && *text)
+		strbuf_addf(out, "%s: passed over: %s", step, text);
+	else if (!strcmp(kind, "gate.opened"))
 		strbuf_addf(out, "%s: waits for an approval: %s", step, text);
 	else if (!strncmp(kind, "operator.", 9))
 		strbuf_addf(out, "%s %s by %s: %s", kind + 9, step,

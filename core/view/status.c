@@ -1,7 +1,9 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
 #include "core/engine/approval.h"
+#include "core/engine/undo.h"
 #include "core/engine/words.h"
+#include "core/view/conflicts.h"
 #include "core/view/status.h"
 
 #include <stdlib.h>
@@ -90,7 +92,12 @@ write_what(struct strbuf *out, const struct step_facts *f, enum step_state st)
 		strbuf_addstr(out, f->text ? f->text : "");
 		return;
 	}
-	if (f->probed && f->changes)
+	if (f->passed)
+		strbuf_addf(out, "passed over: %s", f->passed);
+	else if (f->put_back || f->already || f->n_conflicts)
+		strbuf_addf(out, "%" PRIu64 " put back, %" PRIu64 " already as before, %" PRIu64
+			    " conflicts", f->put_back, f->already, f->n_conflicts);
+	else if (f->probed && f->changes)
 		strbuf_addf(out, "%" PRIu64 " of %" PRIu64 " changed", f->changes, f->total);
 	else if (f->probed)
 		strbuf_addf(out, "nothing to change (%" PRIu64 ")", f->total);
@@ -172,8 +179,8 @@ write_head(struct strbuf *out, const struct run_state *state, const struct statu
 	if (*held)
 		strbuf_addf(out, "\n  %s", held);
 	word_mode_text(state, about->now_ms, mode);
-	strbuf_addf(out, "\n  %s of plan %s, %s -> %s, %s\n", g->runbook, g->plan, g->from, g->to,
-		    mode);
+	strbuf_addf(out, "\n  %s%s of plan %s, %s -> %s, %s\n",
+		    g->way == WAY_UNDO ? "undo of " : "", g->runbook, g->plan, g->from, g->to, mode);
 	strbuf_addf(out, "  started %s, last event after %s\n",
 		    clock_format_utc(state->started_ms, when),
 		    clock_format_duration(state->last_ms - state->started_ms, took));
@@ -268,6 +275,26 @@ status_write_asks(struct strbuf *out, const struct run_state *state, const char 
 	}
 }
 
+/* What an undo has left alone, by name, and what to type about it. */
+static void
+write_conflicts(struct strbuf *out, const struct run_state *state,
+		const struct status_about *about)
+{
+	for (uint32_t i = 0; i < state->graph->n_steps; i++) {
+		const struct step_facts *f = &state->facts[i];
+
+		if (!f->n_conflicts)
+			continue;
+		strbuf_addf(out, "step %s left alone what it no longer found as it was set:\n",
+			    state->graph->steps[i].name);
+		conflicts_write(out, f->conflicts, f->n_conflicts, "      ");
+		if (state->ended && about->origin)
+			strbuf_addf(out, "  mend them, or have them put back whatever is there now:\n"
+				    "  resite undo %s --only %s --diverged restore --reason '...'\n",
+				    about->origin, state->graph->steps[i].name);
+	}
+}
+
 /* What to type to go on, when nobody works on the run. */
 static void
 write_next(struct strbuf *out, const struct run_state *state, const struct status_about *about)
@@ -290,7 +317,9 @@ status_write(struct strbuf *out, const struct run_state *state, const struct sta
 		if (is_shown(state, i, in[i], about->all_steps))
 			write_step(out, state, i, about->now_ms);
 	free(in);
-	status_write_workloads(out, state);
+	if (state->graph->way == WAY_RUN)
+		status_write_workloads(out, state);
+	write_conflicts(out, state, about);
 	status_write_asks(out, state, about->run, about->now_ms);
 	write_next(out, state, about);
 }
@@ -395,6 +424,16 @@ step_to_json(const struct run_state *state, uint32_t i)
 		json_object_set(obj, "approved", f->approved);
 	if (s->join)
 		json_object_set_new(obj, "parts", json_integer(s->members));
+	if (f->passed)
+		json_object_set_new(obj, "passed", json_string(f->passed));
+	if (s->records) {
+		json_object_set_new(obj, "records", json_integer((json_int_t)s->records));
+		json_object_set_new(obj, "put_back", json_integer((json_int_t)f->put_back));
+		json_object_set_new(obj, "already", json_integer((json_int_t)f->already));
+		json_object_set_new(obj, "conflicts", json_integer((json_int_t)f->n_conflicts));
+	}
+	if (f->conflicts)
+		json_object_set(obj, "conflict", f->conflicts);
 	if (f->undo_records)
 		json_object_set_new(obj, "undo_records",
 				    json_integer((json_int_t)f->undo_records));
@@ -453,9 +492,10 @@ status_to_json(const struct run_state *state, const struct status_about *about)
 	for (uint32_t i = 0; i < g->n_steps; i++)
 		if (!sched_is_out(state->sched, i))
 			json_array_append_new(steps, step_to_json(state, i));
-	return json_pack("{s:s, s:s, s:o*, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "run",
-			 about->run, "status", status_word(state, about), "held",
-			 hold_to_json(state), "pid",
+	return json_pack("{s:s, s:s, s:s*, s:I, s:s, s:o*, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, "
+			 "s:o, s:o}", "run", about->run, "way", way_name(g->way), "origin",
+			 about->origin, "conflicts", (json_int_t)undo_conflicts(state), "status",
+			 status_word(state, about), "held", hold_to_json(state), "pid",
 			 about->owner_pid, "plan", g->plan, "runbook", g->runbook, "from", g->from,
 			 "to", g->to, "mode", mode_name(state->mode), "started",
 			 clock_format_utc(state->started_ms, when), "last_ms",

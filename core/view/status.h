@@ -9,11 +9,12 @@ struct status_about {
 	const char *run;     /* its id */
 	int owner_pid;       /* the process that has it; 0: nobody */
 	int64_t now_ms;      /* wall time */
+	const char *origin;  /* the run that it undoes; NULL: none */
 	bool all_steps;      /* also the steps that are done, in long runs */
 };
 
 /* Under way: "running", "pausing", "paused", "stopping"; nobody works on it: "paused",
- * "interrupted", "stopped"; ended: "done", "failed", "abandoned". */
+ * "interrupted", "stopped"; ended: "done", "failed", "abandoned", "conflicts", "undone". */
 const char *status_word(const struct run_state *state, const struct status_about *about);
 
 /* Appends a page: head, steps, what waits for a person and what to type. */

@@ -82,6 +82,11 @@ facts_differ(const struct step_facts *a, const struct step_facts *b)
 		return "intent and doubt";
 	if (a->undo_records != b->undo_records)
 		return "undo records";
+	if (a->put_back != b->put_back || a->already != b->already ||
+	    a->n_conflicts != b->n_conflicts || !same_json(a->conflicts, b->conflicts))
+		return "what was put back";
+	if (!same_text(a->passed, b->passed))
+		return "why it was passed over";
 	if (!same_text(a->now, b->now) || !same_text(a->text, b->text))
 		return "texts";
 	if (!same_text(a->checkpoint, b->checkpoint) ||
@@ -328,8 +333,7 @@ look_for_end(struct vrun *v)
 		break;
 	case RUN_DONE:
 		v->over = true;
-		say_end(v, "run.ended", "outcome",
-			sched_count(s, STEP_FAILED) ? "failed" : "done");
+		say_end(v, "run.ended", "outcome", decide_outcome(v->state));
 		break;
 	case RUN_PAUSED:
 		stay(v, sched_count(s, STEP_ASK) ? "a step has failed" : "an approval is wanted");
