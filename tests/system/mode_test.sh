@@ -79,7 +79,6 @@ soon step_is export running
 run=$(last_run)
 exits 1 "it is not switched" mode "$run" disaster --reason "a is lost"
 says "the step is named with its line" "plan.conf:9: "
-kill -TERM "$pid"
-kill -TERM "$pid"
-wait "$pid" 2>/dev/null
+exits 0 "it is given up" stop "$run" --now --reason "enough seen"
+ended 3 "and ends"
 finish
