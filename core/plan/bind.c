@@ -260,6 +260,8 @@ look_up(struct binder *b, uint32_t written)
 	if (w->looked_up)
 		return;
 	w->looked_up = true;
+	if (w->call->up)
+		look_up(b, w->call->by); /* its limits are handed down */
 	bind_scope_written(b, written);
 	step_limits(b, w);
 	if (!w->step->is_call)
@@ -378,7 +380,7 @@ bind_item(struct binder *b, uint32_t unit, struct step *ret)
 	bind_step(b, unit, ret);
 	if (w && b->d->errors > errors && ++w->bad_items == BAD_ITEMS_MAX) {
 		bind_scope_written(b, each);
-		reader_error_at(&b->r, w->step->at, "%d of its items are wrong; the others are "
+		reader_error_at(&b->r, w->step->at, "%d of its steps are wrong; the others are "
 				"looked at when these are right", BAD_ITEMS_MAX);
 	}
 }

@@ -25,6 +25,7 @@ struct call { /* a runbook whose steps are written out */
 					the one that was asked for */
 	uint32_t by;                 /* that step, an index into written */
 	const char *prefix;          /* of the names of its steps: "", or "STEP/" */
+	struct locals caller;        /* for the `with` of that step */
 	struct locals locals;        /* for texts in its steps, but for the item */
 	uint32_t each;               /* the outermost for_each around it, or UNIT_NONE */
 	bool echo;                   /* as an earlier item's: its mistakes are told already */
@@ -127,6 +128,10 @@ void bind_offer_steps(const struct binder *b, const struct call *call, struct su
 
 /* bind_unroll.c: fills written, unit and step_map. */
 void bind_unroll(struct binder *b);
+
+/* call.c: what step `by` hands down to runbook is what that uses. */
+void bind_check_args(struct binder *b, const struct plan_step *by,
+		     const struct plan_runbook *runbook);
 
 /* bind_each.c: the items of a for_each and whether names can hold all of them. */
 struct items {

@@ -89,12 +89,101 @@ add_written(struct binder *b, const struct call *call, const struct plan_step *s
 
 static void unroll_runbook(struct binder *b, const struct call *call);
 
+/* "edge -> inner (plan.conf:12) -> edge (plan.conf:20)" */
+static void
+does_itself(struct binder *b, const struct written *w, const struct plan_runbook *runbook)
+{
+	const struct call *chain[CALL_DEPTH_MAX + 1];
+	struct strbuf text = STRBUF_INIT;
+	const struct call *call = w->call;
+	size_t n = 0;
+
+	for (; call->runbook != runbook; call = call->up)
+		chain[n++] = call;
+	strbuf_addstr(&text, runbook->name);
+	while (n > 0) {
+		struct place at = b->written[chain[--n]->by].step->at;
+
+		strbuf_addf(&text, " -> %s (%s:%u)", chain[n]->runbook->name, at.file, at.line);
+	}
+	strbuf_addf(&text, " -> %s (%s:%u)", runbook->name, w->step->at.file, w->step->at.line);
+	b->nomem |= text.failed;
+	if (!text.failed)
+		reader_error_at(&b->r, w->step->at, "the runbook would do itself: %s", text.buf);
+	strbuf_release(&text);
+}
+
+static const struct plan_runbook *
+find_called(struct binder *b, const struct written *w)
+{
+	const struct plan_runbook *runbook = plan_runbook(b->plan, w->step->action);
+	char text[SUGGEST_TEXT_MAX];
+	struct suggest suggest;
+	size_t depth = 0;
+
+	if (!runbook) {
+		suggest_init(&suggest, w->step->action);
+		for (size_t i = 0; i < b->plan->n_runbooks; i++)
+			suggest_offer(&suggest, b->plan->runbooks[i].name);
+		reader_error_at(&b->r, w->step->at, "there is no runbook '%s'%s", w->step->action,
+				suggest_text(&suggest, text));
+		return NULL;
+	}
+	for (const struct call *c = w->call; c; c = c->up, depth++) {
+		if (c->runbook != runbook)
+			continue;
+		does_itself(b, w, runbook);
+		return NULL;
+	}
+	if (depth <= CALL_DEPTH_MAX)
+		return runbook;
+	reader_error_at(&b->r, w->step->at, "runbooks do runbooks more than %d deep", CALL_DEPTH_MAX);
+	return NULL;
+}
+
+/* The runbook that the step does, for this item of it; NULL: none (said), or nomem. */
+static const struct call *
+make_call(struct binder *b, uint32_t written, const struct unit *unit, bool echo)
+{
+	const struct written *w = &b->written[written];
+	const struct plan_runbook *runbook;
+	struct call *call = arena_alloc(b->own, sizeof(*call));
+
+	b->nomem |= !call;
+	if (!call || !unit->name)
+		return NULL;
+	bind_scope_written(b, written);
+	b->r.d = echo ? &b->mute : b->r.d;
+	runbook = find_called(b, w);
+	if (!runbook)
+		return NULL;
+	if (!echo)
+		bind_check_args(b, w->step, runbook);
+	*call = (struct call){.runbook = runbook, .up = w->call, .by = written,
+			      .prefix = make_name(b, unit->name, "/", NULL),
+			      .caller = w->call->locals, .each = w->call->each,
+			      .echo = w->call->echo || echo};
+	if (call->each == UNIT_NONE && w->step->for_each)
+		call->each = written;
+	call->caller.item = unit->item;
+	call->locals = (struct locals){.call = call, .args = w->step->with, .up = &call->caller};
+	return call;
+}
+
 /* One unit, or, for a step that does a runbook, a join and the runbook's steps. */
 static void
 unroll_one(struct binder *b, uint32_t written, struct unit unit, bool echo)
 {
-	(void)echo;
-	add_unit(b, written, unit);
+	uint32_t at = (uint32_t)b->n_units;
+	const struct call *call;
+
+	unit.is_join = b->written[written].step->is_call;
+	if (!add_unit(b, written, unit) || !unit.is_join)
+		return;
+	call = make_call(b, written, &unit, echo);
+	if (call && !b->nomem)
+		unroll_runbook(b, call);
+	b->unit[at].members = (uint32_t)b->n_units - at - 1;
 }
 
 static void

@@ -45,29 +45,6 @@ plan_free(struct plan *plan)
 
 /* --- values of sites and variables --- */
 
-static bool
-is_scalar(const config_setting_t *s)
-{
-	int type = config_setting_type(s);
-
-	return type == CONFIG_TYPE_STRING || type == CONFIG_TYPE_BOOL ||
-	       type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64;
-}
-
-static void
-check_value(const struct reader *r, const config_setting_t *s)
-{
-	for (unsigned i = 0, n = setting_count(s); i < n; i++) {
-		const config_setting_t *one = setting_item(s, i);
-
-		if (!is_scalar(one)) {
-			reader_error(r, s, "'%s' must be a string, a whole number, true or false, "
-				     "or a list of them", config_setting_name(s));
-			return;
-		}
-	}
-}
-
 /* Reads a group of values; false: out of memory. */
 static bool
 read_values(const struct reader *r, const config_setting_t *group, struct plan_values *values)
@@ -80,7 +57,7 @@ read_values(const struct reader *r, const config_setting_t *group, struct plan_v
 
 		if (!reader_is_name(r, s, "value", value.name))
 			continue;
-		check_value(r, s);
+		reader_is_value(r, s);
 		if (vec_reserve(&values->item, values->len + 1, &values->cap) < 0 ||
 		    strmap_put(&values->map, value.name, (uint32_t)values->len) < 0)
 			return false;
@@ -346,6 +323,7 @@ load(const struct reader *r, struct loading *l)
 		reader_error_at(r, top, "it has no 'runbooks'");
 	check_networks(r, l->plan);
 	subst_check_values(l->plan, r);
+	plan_check_calls(l->plan, r);
 }
 
 #ifdef __SANITIZE_ADDRESS__

@@ -63,6 +63,8 @@ struct plan_retry {
 	int64_t backoff_ms, max_backoff_ms; /* the first wait, doubled up to the second */
 };
 
+#define PLAN_RUNBOOK "runbook" /* the plugin of does = "runbook.NAME" */
+
 struct plan_step { /* as written; NULL and -1: not written */
 	const char *name;              /* NULL when it was wrong */
 	const char *plugin, *action;   /* the halves of does; NULL when it was wrong */
@@ -114,6 +116,14 @@ void plan_free(struct plan *plan); /* NULL is fine */
 const struct plan_runbook *plan_runbook(const struct plan *plan, const char *name);
 const struct plan_site *plan_site(const struct plan *plan, const char *name);
 const struct plan_secret *plan_secret(const struct plan *plan, const char *name);
+
+/* Calls each with every ${arg.NAME} that the steps of runbook have in them, as often as it
+ * is there, until it returns false; name is of len bytes. */
+void plan_each_arg(const struct plan_runbook *runbook, void *ctx,
+		   bool (*each)(void *ctx, const config_setting_t *at, const char *name,
+				size_t len));
+/* It has some: it cannot be run by itself. */
+bool plan_has_args(const struct plan_runbook *runbook);
 
 const struct plan_value *plan_value(const struct plan_values *values, const char *name);
 

@@ -236,6 +236,28 @@ reader_word(const struct reader *r, const config_setting_t *s, const char *const
 	return false;
 }
 
+static bool
+is_scalar(const config_setting_t *s)
+{
+	int type = config_setting_type(s);
+
+	return type == CONFIG_TYPE_STRING || type == CONFIG_TYPE_BOOL ||
+	       type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64;
+}
+
+bool
+reader_is_value(const struct reader *r, const config_setting_t *s)
+{
+	for (unsigned i = 0, n = setting_count(s); i < n; i++) {
+		if (is_scalar(setting_item(s, i)))
+			continue;
+		reader_error(r, s, "'%s' must be a string, a whole number, true or false, or a list of "
+			     "them", config_setting_name(s));
+		return false;
+	}
+	return true;
+}
+
 bool
 reader_is_strings(const struct reader *r, const config_setting_t *s)
 {

@@ -54,6 +54,8 @@ bool reader_duration(const struct reader *r, const config_setting_t *s, int64_t 
 bool reader_word(const struct reader *r, const config_setting_t *s, const char *const *words,
 		 uint8_t *ret);
 void reader_bad_network(const struct reader *r, const config_setting_t *s, const char *text);
+/* A string, a whole number, a boolean, or a list of them. */
+bool reader_is_value(const struct reader *r, const config_setting_t *s);
 /* A string or a list of strings. */
 bool reader_is_strings(const struct reader *r, const config_setting_t *s);
 
@@ -61,6 +63,10 @@ bool reader_is_strings(const struct reader *r, const config_setting_t *s);
 unsigned setting_count(const config_setting_t *s);
 const config_setting_t *setting_item(const config_setting_t *s, unsigned i);
 bool setting_is_list(const config_setting_t *s);
+
+/* call.c: warns of runbooks that only a step can do, when none does. */
+struct plan;
+void plan_check_calls(const struct plan *plan, const struct reader *r);
 
 /* libconfig's accessors take settings that are not const; reading changes none. */
 const char *setting_string(const config_setting_t *s); /* NULL: no string */

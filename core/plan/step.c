@@ -59,6 +59,8 @@ read_does(const struct reader *r, const config_setting_t *s, void *into)
 	}
 	reading->step->plugin = arena_strndup(reading->own, text, (size_t)(dot - text));
 	reading->step->action = dot + 1;
+	reading->step->is_call = !strcmp(reading->step->plugin ? reading->step->plugin : "",
+					 PLAN_RUNBOOK);
 	reading->nomem |= !reading->step->plugin;
 }
 
@@ -209,17 +211,8 @@ read_rehearse(const struct reader *r, const config_setting_t *s, void *into)
 static void
 read_for_each(const struct reader *r, const config_setting_t *s, void *into)
 {
-	for (unsigned i = 0, n = setting_count(s); i < n; i++) {
-		int type = config_setting_type(setting_item(s, i));
-
-		if (type == CONFIG_TYPE_STRING || type == CONFIG_TYPE_INT ||
-		    type == CONFIG_TYPE_INT64 || type == CONFIG_TYPE_BOOL)
-			continue;
-		reader_error(r, setting_item(s, i), "'for_each' must be a list of strings, whole "
-			     "numbers or booleans, or a reference to one: \"${var.X}\"");
-		return;
-	}
-	step_of(into)->for_each = s;
+	if (reader_is_value(r, s))
+		step_of(into)->for_each = s;
 }
 
 static void
@@ -270,6 +263,27 @@ read_name(struct reader *r, const config_setting_t *s, struct plan_step *step)
 	}
 }
 
+/* A step that does a runbook has no attempts, so what is said of attempts belongs to the
+ * runbook's own steps. */
+static void
+check_call(const struct reader *r, const config_setting_t *s, const struct plan_step *step)
+{
+	static const char *const foreign[] = {"timeout", "retry", "expect", "on_failure", "rehearse",
+					      "tolerates_loss", "point_of_no_return"};
+	unsigned n = step->with ? (unsigned)config_setting_length(step->with) : 0;
+
+	for (size_t i = 0; i < COUNT_OF(foreign); i++) {
+		const config_setting_t *at = config_setting_get_member(s, foreign[i]);
+
+		if (at)
+			reader_error(r, at, "'%s' belongs to the steps of runbook '%s': a step that "
+				     "does a runbook has no attempts of its own", foreign[i],
+				     step->action);
+	}
+	for (unsigned i = 0; i < n; i++)
+		reader_is_value(r, config_setting_get_elem(step->with, i));
+}
+
 bool
 plan_step_read(struct reader *r, const config_setting_t *s, size_t index, struct arena *own,
 	       struct plan_step *step)
@@ -292,6 +306,8 @@ plan_step_read(struct reader *r, const config_setting_t *s, size_t index, struct
 		reader_group(r, s, step_keys, &reading);
 		if (!config_setting_get_member(s, "does"))
 			reader_error(r, s, "it has no 'does': write does = \"PLUGIN.ACTION\"");
+		if (step->is_call)
+			check_call(r, s, step);
 	}
 	r->inner = (struct scope){NULL, NULL};
 	return !reading.nomem;

@@ -108,7 +108,8 @@ is_like_planned(const struct plan *plan, const char *runbook, int mode)
 	bool same = mode == RESITE_REHEARSAL;
 
 	for (size_t i = 0; r && same && i < r->n_steps; i++)
-		same = !(r->steps[i].modes & MODE_BIT(mode)) ==
+		same = !r->steps[i].is_call &&
+		       !(r->steps[i].modes & MODE_BIT(mode)) ==
 		       !(r->steps[i].modes & MODE_BIT(RESITE_PLANNED));
 	return same;
 }
@@ -150,7 +151,8 @@ check_all(struct loaded *l, const struct bind_request *req, struct diags *d)
 		rc = check_runbook(l, plan, req, d);
 	for (size_t i = 0; rc == 0 && !req->runbook && i < plan->n_runbooks; i++) {
 		one.runbook = plan->runbooks[i].name;
-		rc = one.runbook ? check_runbook(l, plan, &one, d) : 0;
+		/* One that only a step can do is checked where that is done. */
+		rc = plan_has_args(&plan->runbooks[i]) ? 0 : check_runbook(l, plan, &one, d);
 	}
 	plan_free(plan);
 	return rc;
