@@ -25,11 +25,16 @@ decide_intent(const struct graph *graph, uint32_t step)
 }
 
 const char *
-decide_why_passed(const struct run_state *state, uint32_t step)
+decide_why_passed(const struct run_state *state, uint32_t step, char why[ERROR_MAX])
 {
-	const char *why = state->graph->steps[step].pass_why;
+	const struct graph *g = state->graph;
 
-	return why ? why : sched_is_out(state->sched, step) ? "mode" : NULL;
+	if (g->steps[step].pass_why)
+		return g->steps[step].pass_why;
+	if (sched_is_out(state->sched, step))
+		return "mode";
+	return graph_step_ifs(g, step, run_state_output, (void *)(uintptr_t)state, why, NULL) == 0 ?
+	       why : NULL;
 }
 
 bool

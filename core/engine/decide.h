@@ -24,8 +24,10 @@ struct finding {
 const char *decide_after_probe(const struct run_state *state, uint32_t step,
 			       const struct finding *found, char why[ERROR_MAX]);
 
-/* Why a step is passed without being done, for people; NULL: a join point, nobody asks. */
-const char *decide_why_passed(const struct run_state *state, uint32_t step);
+/* Why a step is passed without being done, for people, in why; NULL: a join point, nobody
+ * asks. */
+const char *decide_why_passed(const struct run_state *state, uint32_t step,
+			      char why[ERROR_MAX]);
 
 /* What a run that is done has come to, as run.ended has it: "done", "failed" or, an undo
  * that left something alone, "conflicts". */

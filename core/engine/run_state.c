@@ -48,6 +48,7 @@ sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
 	return (struct sched_step){
 		.flags = (is_instant(g, step) ? SCHED_INSTANT : approval_is_gate(step) ? SCHED_GATE : 0) |
 			 (can_probe(g, step) ? SCHED_CAN_PROBE : 0) |
+			 (step->n_ifs && g->way != WAY_UNDO ? SCHED_IF : 0) |
 			 (step->modes & MODE_BIT(g->mode) || g->way == WAY_UNDO ? 0 : SCHED_OUT),
 		.attempts = (uint32_t)step->retry.attempts,
 		.backoff_ms = step->retry.backoff_ms,
@@ -101,6 +102,17 @@ run_state_index(const struct run_state *state)
 	return state->index;
 }
 
+/* A condition that cannot be known is no reason to leave a step out: its attempt says what
+ * is missing, and a person decides. */
+static bool
+is_to_be_done(void *ctx, uint32_t step)
+{
+	const struct run_state *state = ctx;
+	char why[ERROR_MAX];
+
+	return graph_step_ifs(state->graph, step, run_state_output, ctx, why, NULL) != 0;
+}
+
 struct run_state *
 run_state_new(const struct graph *graph, const struct run_config *config)
 {
@@ -113,8 +125,10 @@ run_state_new(const struct graph *graph, const struct run_config *config)
 	state->sched = make_sched(graph, config);
 	state->facts = calloc(graph->n_steps ? graph->n_steps : 1, sizeof(*state->facts));
 	state->index = json_object();
-	if (state->sched && state->facts && state->index)
+	if (state->sched && state->facts && state->index) {
+		sched_set_decider(state->sched, is_to_be_done, state);
 		return state;
+	}
 	run_state_free(state);
 	return NULL;
 }

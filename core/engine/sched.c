@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Steps without a process. */
-#define PROMPT (SCHED_GATE | SCHED_INSTANT | SCHED_OUT)
+#define PROMPT (SCHED_GATE | SCHED_INSTANT | SCHED_OUT | SCHED_IF)
 
 /* Where a READY step is that waits for no limit. */
 static struct heap *
@@ -211,6 +211,29 @@ open_attempt(struct sched *s, uint32_t step)
 	s->node[step].tries++;
 }
 
+void
+sched_set_decider(struct sched *s, bool (*decide)(void *ctx, uint32_t step), void *ctx)
+{
+	s->decide = decide;
+	s->decide_ctx = ctx;
+}
+
+static bool
+is_undecided(const struct node *n)
+{
+	return n->flags & SCHED_IF && !(n->flags & SCHED_OUT);
+}
+
+/* A READY step's condition is decided: it is filed anew. */
+static void
+decided(struct sched *s, uint32_t step, bool go)
+{
+	s->node[step].flags &= (uint8_t)~SCHED_IF;
+	if (!go)
+		s->node[step].flags = (uint8_t)((s->node[step].flags & ~SCHED_GATE) | SCHED_INSTANT);
+	heap_push(ready_heap(s, step), step);
+}
+
 /* A gate opens, a join point is passed: neither takes a job or a limit. */
 static void
 take_prompt(struct sched *s, struct sched_command *ret)
@@ -231,6 +254,11 @@ sched_next(struct sched *s, struct sched_command *ret)
 {
 	if (sched_stopping(s))
 		return false;
+	while (s->prompt.len && is_undecided(&s->node[s->prompt.item[0]])) {
+		uint32_t step = heap_pop(&s->prompt);
+
+		decided(s, step, !s->decide || s->decide(s->decide_ctx, step));
+	}
 	if (s->prompt.len) {
 		take_prompt(s, ret);
 		return true;
@@ -251,6 +279,16 @@ sched_next(struct sched *s, struct sched_command *ret)
 	return false;
 }
 
+/* The journal goes on with a step whose condition was true. */
+static void
+told_of(struct sched *s, uint32_t step)
+{
+	if (s->node[step].state != STEP_READY || !is_undecided(&s->node[step]))
+		return;
+	unlist(s, step);
+	decided(s, step, true);
+}
+
 bool
 sched_started(struct sched *s, uint32_t step, uint32_t attempt)
 {
@@ -261,6 +299,7 @@ sched_started(struct sched *s, uint32_t step, uint32_t attempt)
 		heap_remove(&s->sleeping, step);
 		sched__make_ready(s, step);
 	}
+	told_of(s, step);
 	if (n->state != STEP_READY || n->flags & PROMPT ||
 	    attempt != n->attempts + 1)
 		return false;
@@ -278,6 +317,7 @@ sched_started(struct sched *s, uint32_t step, uint32_t attempt)
 bool
 sched_gated(struct sched *s, uint32_t step)
 {
+	told_of(s, step);
 	if (s->node[step].state != STEP_READY || !is_gate(&s->node[step]))
 		return false;
 	unlist(s, step);
@@ -289,7 +329,7 @@ bool
 sched_passed(struct sched *s, uint32_t step)
 {
 	if (s->node[step].state != STEP_READY ||
-	    !(s->node[step].flags & (SCHED_INSTANT | SCHED_OUT)))
+	    !(s->node[step].flags & (SCHED_INSTANT | SCHED_OUT | SCHED_IF)))
 		return false;
 	unlist(s, step);
 	pass(s, step);

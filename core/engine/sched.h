@@ -55,6 +55,7 @@ enum sched_step_flags {
 	SCHED_GATE = 1u << 0,      /* needs approvals, no process */
 	SCHED_INSTANT = 1u << 1,   /* a join point: done as soon as it is ready */
 	SCHED_CAN_PROBE = 1u << 2, /* after UNKNOWN a new attempt finds out; or it only reads */
+	SCHED_IF = 1u << 4,        /* when it is ready, sched_set_decider says whether it is done */
 	SCHED_OUT = 1u << 3,       /* not of the run's present mode: passed as soon as it is ready */
 };
 
@@ -115,6 +116,10 @@ void sched_time(struct sched *sched, int64_t now_ms);
 
 /* When sched_time must be called next, or INT64_MAX. */
 int64_t sched_wake_ms(const struct sched *sched);
+
+/* Asked once for each step with SCHED_IF, when it is ready: whether it is to be done; if
+ * not, it is passed.  Without a decider all are done. */
+void sched_set_decider(struct sched *sched, bool (*decide)(void *ctx, uint32_t step), void *ctx);
 
 /* The next thing to do; false when there is nothing now.  The command counts
  * as taken: the step is RUNNING, in its GATE or DONE from here on. */

@@ -47,6 +47,8 @@ struct sched {
 	int64_t deadline_ms, now_ms;
 	bool told_to_stop;      /* start nothing more: a person has said so */
 	uint32_t stoppers;      /* steps that stop the run by their policy */
+	bool (*decide)(void *ctx, uint32_t step); /* or NULL */
+	void *decide_ctx;
 	size_t bytes;           /* allocated in all */
 };
 

@@ -91,9 +91,13 @@ struct deciding {
 static bool
 is_chosen(const struct undo_choice *c, const char *name)
 {
-	for (size_t i = 0; i < c->n_only; i++)
-		if (!strcmp(c->only[i], name))
+	for (size_t i = 0; i < c->n_only; i++) {
+		size_t len = strlen(c->only[i]);
+
+		/* A step stands for its parts, too: pools[x], web/dns. */
+		if (!strncmp(c->only[i], name, len) && strchr("[/", name[len]))
 			return true;
+	}
 	return !c->only || !c->n_only;
 }
 

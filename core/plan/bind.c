@@ -345,9 +345,13 @@ bind_step(struct binder *b, uint32_t unit, struct step *ret)
 	if (!w->action)
 		return;
 	plugin = find_plugin(b, s, s->plugin);
-	bind_params(b, w, &ret->deferred);
+	bind_ifs(b, unit, ret);
+	if (ret->pass_why)
+		bind_params_unused(b, w); /* its values may not even be there */
+	else
+		bind_params(b, w, &ret->deferred);
 	bind_scope(b, unit);
-	if (plugin->schema->builtin && !strcmp(w->action->name, "approve"))
+	if (!ret->pass_why && plugin->schema->builtin && !strcmp(w->action->name, "approve"))
 		bind_approve(b, s);
 	if (b->nomem || !s->name)
 		return;

@@ -50,6 +50,7 @@ struct unit { /* a step of the graph to be */
 	uint32_t written;
 	uint32_t members;    /* a join: so many units behind it are its parts */
 	bool is_join;
+	bool passed;         /* `if` says so before the run */
 	bool is_numbered;    /* the item's number is in the name, not its text */
 };
 
@@ -154,6 +155,11 @@ void bind_params(struct binder *b, const struct written *w, bool *ret_deferred);
 
 /* bind_approve.c: what the types alone do not say of a core.approve, from b->json. */
 void bind_approve(struct binder *b, const struct plan_step *step);
+
+/* bind_if.c: the conditions of a unit, its own and those handed down. */
+void bind_ifs(struct binder *b, uint32_t unit, struct step *ret);
+/* bind_params.c: only the names of the parameters are looked at. */
+void bind_params_unused(struct binder *b, const struct written *w);
 
 /* bind_outputs.c: for subst.step_ref; ctx is the binder. */
 bool bind_use_output(void *ctx, const struct output_use *use, struct subst_result *res);

@@ -115,6 +115,12 @@ bind_check_refs(struct binder *b)
 		const struct output_ref *ref = &b->refs[i];
 		const char *target = b->unit[ref->target].name;
 
+		if (b->unit[ref->target].passed) {
+			bind_scope(b, ref->step);
+			reader_error_at(&b->r, ref->at, "step '%s', whose output is used here, is "
+					"passed over: its 'if' is false", target);
+		}
+
 		if (order_reaches(&b->after, rank, ref->step, ref->target, mark, (uint32_t)i + 1,
 				  stack))
 			continue;

@@ -41,7 +41,8 @@ plan_each_arg(const struct plan_runbook *runbook, void *ctx,
 		const struct plan_step *s = &runbook->steps[i];
 
 		if ((s->with && !look_in(&l, s->with)) ||
-		    (s->for_each && !look_in(&l, s->for_each)))
+		    (s->for_each && !look_in(&l, s->for_each)) ||
+		    (s->cond && !look_in(&l, s->cond)))
 			return;
 	}
 }

@@ -6,6 +6,7 @@
 #include "core/plan/lost.h"
 #include "core/plan/value.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,46 @@ find_source(const struct graph *g, const struct step *step, const char *name)
 		if (!strcmp(g->steps[step->after[i]].name, name))
 			return step->after[i];
 	return graph_find_step(g, name);
+}
+
+struct asking {
+	const struct graph *g;
+	const struct step *step;
+	graph_output_fn *output;
+	void *ctx;
+};
+
+static const char *
+ask_output(void *ctx, const struct cond *c)
+{
+	const struct asking *a = ctx;
+	uint32_t i = find_source(a->g, a->step, c->step);
+
+	return i == GRAPH_NO_STEP ? NULL : a->output(a->ctx, i, c->text);
+}
+
+int
+graph_step_ifs(const struct graph *g, uint32_t step, graph_output_fn *output, void *ctx,
+	       char why[ERROR_MAX], struct error *err)
+{
+	struct asking a = {g, &g->steps[step], output, ctx};
+	struct strbuf text = STRBUF_INIT;
+	int rc = 1;
+
+	for (uint32_t i = 0; g->way != WAY_UNDO && rc == 1 && i < a.step->n_ifs; i++) {
+		const struct step_if *one = &a.step->ifs[i];
+		enum cond_result is = cond_eval(one->cond, ask_output, &a, err);
+
+		if (is == COND_TRUE)
+			continue;
+		rc = is == COND_FALSE ? 0 : E_INVALID;
+		strbuf_addstr(&text, one->why);
+		cond_tell(one->cond, ask_output, &a, &text);
+		if (rc == 0)
+			snprintf(why, ERROR_MAX, "%s", text.failed ? one->why : text.buf);
+	}
+	strbuf_release(&text);
+	return rc;
 }
 
 struct filling {

@@ -9,6 +9,7 @@
 #include "core/base/base.h"
 #include "core/base/error.h"
 #include "core/base/strbuf.h"
+#include "core/plan/cond.h"
 #include "core/plan/diag.h"
 #include "core/plan/mode.h"
 #include "core/plan/plan.h"
@@ -16,6 +17,11 @@
 
 /* For an action that states none; a step of "core" has none (0). */
 #define STEP_TIMEOUT_DEFAULT_MS (10 * 60 * 1000)
+
+struct step_if { /* a condition that outputs decide */
+	const char *why;         /* "if: " and its text, for people */
+	const struct cond *cond;
+};
 
 struct step {
 	const char *name;                    /* STEP, STEP[ITEM], STEP/INNER */
@@ -32,7 +38,8 @@ struct step {
 	struct plan_retry retry;
 	int64_t expect_max;                  /* -1: any number of changes */
 	int32_t expect_percent;              /* -1: any part of the objects */
-	uint32_t n_after, n_limits;
+	struct step_if *ifs;                 /* n_ifs: if one is false, it is passed over */
+	uint32_t n_after, n_limits, n_ifs;
 	uint32_t members;                    /* so many steps behind it are parts of it */
 	uint8_t modes;                       /* MODE_BITs of those in which it is done */
 	uint8_t on_failure;                  /* enum on_failure */
@@ -128,6 +135,11 @@ typedef const char *graph_output_fn(void *ctx, uint32_t step, const char *output
  * E_NOMEM. */
 int graph_step_params(const struct graph *g, uint32_t step, graph_output_fn *output, void *ctx,
 		      struct strbuf *out, struct error *err);
+
+/* Which condition of the step is false: 0 and, in why, which and for what outputs; 1: none,
+ * it is to be done; E_INVALID: that cannot be known, err says why. */
+int graph_step_ifs(const struct graph *g, uint32_t step, graph_output_fn *output, void *ctx,
+		   char why[ERROR_MAX], struct error *err);
 
 const char *on_failure_name(int on_failure);
 const char *rehearse_name(int rehearse);

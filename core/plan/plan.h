@@ -68,6 +68,7 @@ struct plan_retry {
 struct plan_step { /* as written; NULL and -1: not written */
 	const char *name;              /* NULL when it was wrong */
 	const char *plugin, *action;   /* the halves of does; NULL when it was wrong */
+	const config_setting_t *cond;     /* of if: a string or a boolean */
 	const config_setting_t *for_each; /* a list, or a text that stands for one */
 	const char *workload;
 	const config_setting_t *with, *after, *limits; /* checked for their form */

@@ -216,10 +216,12 @@ read_for_each(const struct reader *r, const config_setting_t *s, void *into)
 }
 
 static void
-read_later(const struct reader *r, const config_setting_t *s, void *into)
+read_if(const struct reader *r, const config_setting_t *s, void *into)
 {
-	(void)into;
-	reader_error(r, s, "'%s' is not supported by this version", config_setting_name(s));
+	if (setting_string(s) || config_setting_type(s) == CONFIG_TYPE_BOOL)
+		step_of(into)->cond = s;
+	else
+		reader_error(r, s, "'if' must be a string with a condition, true or false");
 }
 
 static void
@@ -239,7 +241,7 @@ static const struct key step_keys[] = {
 	{"workload", read_workload}, {"timeout", read_timeout}, {"retry", read_retry},
 	{"limits", read_limits}, {"expect", read_expect}, {"on_failure", read_on_failure},
 	{"modes", read_modes}, {"rehearse", read_rehearse}, {"for_each", read_for_each},
-	{"if", read_later}, {"tolerates_loss", read_tolerates_loss},
+	{"if", read_if}, {"tolerates_loss", read_tolerates_loss},
 	{"point_of_no_return", read_point_of_no_return}, {NULL, NULL}};
 
 const char *

@@ -223,8 +223,8 @@ add_output(struct expansion *x, char *rest)
 		return false;
 	}
 	if (!x->s->step_ref || !x->s->locals) {
-		reader_error(&x->r, x->at, "${step.%s} has a meaning only in the 'with' of a step",
-			     rest);
+		reader_error(&x->r, x->at, "${step.%s} has a meaning only in the 'with' and the 'if' "
+			     "of a step", rest);
 		return false;
 	}
 	*dot = '\0';

@@ -97,8 +97,11 @@ write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct
 	struct loaded *l = a->run->l;
 	struct strbuf text = STRBUF_INIT;
 	json_t *params = NULL;
-	int rc = graph_step_params(l->graph, a->step, output_of, l, &text, err);
+	char why[ERROR_MAX];
+	int rc = graph_step_ifs(l->graph, a->step, run_state_output, l->state, why, err);
 
+	if (rc >= 0)
+		rc = graph_step_params(l->graph, a->step, output_of, l, &text, err);
 	if (rc == 0) {
 		params = json_parse(text.buf, text.len, err);
 		rc = params ? 0 : E_INVALID;

@@ -126,7 +126,8 @@ static void
 pass_step(struct run *run, uint32_t step)
 {
 	json_t *event = event_new("step.passed", run->l->graph->steps[step].name);
-	const char *why = decide_why_passed(run->l->state, step);
+	char text[ERROR_MAX];
+	const char *why = decide_why_passed(run->l->state, step, text);
 
 	if (event && why)
 		json_object_set_new(event, "why", json_string(why));

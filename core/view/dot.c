@@ -29,10 +29,10 @@ write_node(struct strbuf *out, const struct step *s)
 {
 	strbuf_addstr(out, "    ");
 	quoted(out, s->name);
-	strbuf_addf(out, " [shape=%s, style=\"rounded%s\"%s, label=<<b>%s</b><br/>"
+	strbuf_addf(out, " [shape=%s, style=\"rounded%s%s\"%s%s, label=<<b>%s</b><br/>"
 		    "<font point-size=\"10\">%s.%s</font>>];\n",
-		    shape_of(s), s->readonly ? ",dashed" : "",
-		    s->point_of_no_return ? ", peripheries=2" : "", s->name, s->plugin,
+		    shape_of(s), s->readonly ? ",dashed" : "", s->pass_why ? ",dotted" : "",
+		    s->pass_why ? ", fontcolor=\"#9aa5b1\"" : "", s->point_of_no_return ? ", peripheries=2" : "", s->name, s->plugin,
 		    s->action->name);
 }
 
@@ -163,8 +163,8 @@ step_to_json(const struct graph *g, const struct step *s)
 
 	for (uint32_t k = 0; k < s->n_after; k++)
 		json_array_append_new(after, json_string(g->steps[s->after[k]].name));
-	return json_pack("{s:s, s:s*, s:i, s:o, s:o, s:s*, s:I, s:b, s:b}", "name", s->name, "item",
-			 s->item, "parts", (int)s->members, "does", does,
+	return json_pack("{s:s, s:s*, s:s*, s:i, s:o, s:o, s:s*, s:I, s:b, s:b}", "name", s->name, "passed",
+			 s->pass_why, "item", s->item, "parts", (int)s->members, "does", does,
 			 "after", after, "workload", s->workload, "timeout_ms",
 			 (json_int_t)s->timeout_ms, "readonly", s->readonly,
 			 "point_of_no_return", s->point_of_no_return);

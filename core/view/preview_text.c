@@ -113,6 +113,8 @@ write_step(struct strbuf *out, const struct graph *g, const struct preview *p, u
 	strbuf_addf(out, "  %-20s ", g->steps[i].name);
 	if (g->steps[i].item)
 		strbuf_addf(out, "(%s) ", g->steps[i].item);
+	for (uint32_t k = 0; g->way != WAY_UNDO && k < g->steps[i].n_ifs; k++)
+		strbuf_addf(out, "(%s) ", g->steps[i].ifs[k].why);
 	write_found(out, &p->step[i]);
 	write_details(out, &p->step[i], max);
 }

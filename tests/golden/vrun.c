@@ -233,7 +233,8 @@ static void
 pass_step(struct vrun *v, uint32_t step)
 {
 	json_t *event = event_new("step.passed", v->graph->steps[step].name);
-	const char *why = decide_why_passed(v->state, step);
+	char text[ERROR_MAX];
+	const char *why = decide_why_passed(v->state, step, text);
 
 	if (why)
 		json_object_set_new(event, "why", json_string(why));

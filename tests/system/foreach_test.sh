@@ -26,7 +26,7 @@ names=$(seq -f '"item-%.0f"' -s ', ' $items)
 cat >"$plan" <<EOF2
 format = 1;
 name = "foreach";
-sites: { a: { }; b: { todo = [$names]; }; };
+sites: { a: { }; b: { todo = [$names]; edge = false; }; };
 limits: { three = 3; };
 runbooks: {
   work: { steps = (
@@ -35,6 +35,13 @@ runbooks: {
       with = { probe = ["$work/item.probe", "\${item}"]; apply = ["$work/item", "\${item}"]; }; },
     { name = "last"; does = "exec.run"; after = ["todo"];
       with = { apply = ["$work/item", "last"]; }; } ); };
+  maybe: { steps = (
+    { name = "never"; does = "exec.run"; if = "\${to.edge}"; with = { apply = ["\${to.nothing}"]; }; },
+    { name = "look"; does = "exec.run"; with = { apply = ["/bin/echo", "{\"output\":{\"value\":\"0\"}}"]; }; },
+    { name = "not"; does = "exec.run"; after = ["look"]; if = "\${step.look.value} != '0'"; with = { apply = ["$work/item", "no"]; }; },
+    { name = "in"; does = "runbook.inner"; after = ["not", "never"]; if = "\${step.look.value} == '0'"; with = { who = "inner"; }; } ); };
+  inner: { steps = (
+    { name = "a"; does = "exec.run"; with = { apply = ["$work/item", "\${arg.who}"]; }; } ); };
   bad: { steps = (
     { name = "odd"; does = "exec.run"; for_each = ["fine", "wrong", "a b"]; on_failure = "ask";
       with = { apply = ["/bin/sh", "-c", "test '\${item}' = fine"]; }; } ); };
@@ -76,6 +83,16 @@ exits 0 "status of the whole" status last
 says "all items are counted" "20 done of 20"
 exits 0 "status --all" status last --all
 says "has every item" "todo[item-20]"
+
+# Conditions and a runbook inside a runbook.
+exits 0 "a preview with a condition" preview "$plan" maybe
+says "says why a step is passed over" "never                passed over: if: \${to.edge}"
+exits 0 "it runs" run "$plan" maybe
+exits 0 "its status" status last
+says "says why, too" "passed over: if: \${to.edge}"
+says "and what an output was that decided" "value} != '0', \${step.look.value} is '0'"
+says "and has the step inside" "in/a"
+same "the step inside had its effect" 1 "$(grep -cx inner "$work/effects")"
 
 # A failing item has its own words; items that cannot be part of a name have numbers.
 exits 3 "two of three items fail" run "$plan" bad

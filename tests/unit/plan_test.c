@@ -126,6 +126,10 @@ print_step(const struct graph *g, uint32_t i, struct strbuf *out)
 		    s->point_of_no_return ? " point_of_no_return" : "");
 	if (s->expect_max >= 0 || s->expect_percent >= 0)
 		strbuf_addf(out, " expect %" PRId64 " %d%%", s->expect_max, s->expect_percent);
+	if (s->pass_why)
+		strbuf_addf(out, " passed, %s", s->pass_why);
+	for (uint32_t k = 0; k < s->n_ifs; k++)
+		strbuf_addf(out, " (%s)", s->ifs[k].why);
 	if (s->join)
 		strbuf_addf(out, " join of %" PRIu32, s->members);
 	if (s->item)
