@@ -31,7 +31,11 @@ bind_word(struct binder *b, const char *s)
 struct place
 bind_place(struct binder *b, struct place at)
 {
-	return (struct place){bind_word(b, at.file), at.line};
+	if (at.file != b->last.file) {
+		b->last = at;
+		b->last_word = bind_word(b, at.file);
+	}
+	return (struct place){b->last_word, at.line};
 }
 
 /* --- the request --- */
@@ -132,15 +136,12 @@ missing_plugin(struct binder *b, const struct plan_step *step, int rc, const str
 }
 
 static const struct bound_plugin *
-find_plugin(struct binder *b, const struct plan_step *step, const char *name)
+add_plugin(struct binder *b, const struct plan_step *step, const char *name)
 {
-	uint32_t i = strmap_get(&b->plugin_map, name);
-	struct bound_plugin plugin = {0};
+	struct bound_plugin plugin = {.name = bind_word(b, name)};
 	struct error err = {0};
 	int rc = 0;
 
-	if (i != STRMAP_NONE)
-		return &b->plugin[i];
 	if (!strcmp(name, schema_builtin()->name))
 		plugin.schema = schema_builtin();
 	else
@@ -149,7 +150,6 @@ find_plugin(struct binder *b, const struct plan_step *step, const char *name)
 		plugin.schema = NULL;
 		missing_plugin(b, step, rc, &err);
 	}
-	plugin.name = bind_word(b, name);
 	if (b->nomem || vec_reserve(&b->plugin, b->n_plugins + 1, &b->plugins_cap) < 0 ||
 	    strmap_put(&b->plugin_map, plugin.name, (uint32_t)b->n_plugins) < 0) {
 		b->nomem = true;
@@ -157,6 +157,20 @@ find_plugin(struct binder *b, const struct plan_step *step, const char *name)
 	}
 	b->plugin[b->n_plugins] = plugin;
 	return &b->plugin[b->n_plugins++];
+}
+
+/* NULL: no memory. */
+static const struct bound_plugin *
+find_plugin(struct binder *b, const struct plan_step *step, const char *name)
+{
+	/* Steps side by side often use the same one. */
+	uint32_t i = b->n_plugins && !strcmp(b->plugin[b->last_plugin].name, name) ?
+		     b->last_plugin : strmap_get(&b->plugin_map, name);
+
+	if (i == STRMAP_NONE)
+		return add_plugin(b, step, name);
+	b->last_plugin = i;
+	return &b->plugin[i];
 }
 
 static void
@@ -170,6 +184,7 @@ find_action(struct binder *b, struct written *w)
 
 	if (!plugin || !plugin->schema)
 		return;
+	w->plugin = (uint32_t)(plugin - b->plugin);
 	w->action = schema_action(plugin->schema, step->action);
 	if (w->action)
 		return;
@@ -344,7 +359,7 @@ bind_step(struct binder *b, uint32_t unit, struct step *ret)
 	bind_scope(b, unit);
 	if (!w->action)
 		return;
-	plugin = find_plugin(b, s, s->plugin);
+	plugin = &b->plugin[w->plugin];
 	bind_ifs(b, unit, ret);
 	if (ret->pass_why)
 		bind_params_unused(b, w); /* its values may not even be there */

@@ -36,6 +36,7 @@ struct written { /* a step as written, in one call of its runbook */
 	const struct call *call;
 	const char *name;                   /* with the prefix; NULL when it was wrong */
 	const struct schema_action *action; /* NULL: none, or not looked up */
+	uint32_t plugin;                    /* of action: an index into binder.plugin */
 	const uint32_t *limits;             /* n_limits indices into graph.limits */
 	uint32_t n_limits;
 	uint32_t first_wait, n_waits;       /* its `after`, units: in binder.waits */
@@ -72,6 +73,9 @@ struct binder {
 	struct arena *own;             /* of g */
 	bool nomem;
 
+	struct place last;             /* of bind_place: steps stand in one file mostly */
+	const char *last_word;
+
 	struct strmap words;           /* interned strings: file names, workloads */
 	const char **word;
 	size_t n_words, words_cap;
@@ -79,6 +83,7 @@ struct binder {
 	struct strmap plugin_map;
 	struct bound_plugin *plugin;
 	size_t n_plugins, plugins_cap;
+	uint32_t last_plugin;          /* that was asked for */
 
 	struct call *root;             /* of the runbook that was asked for */
 	struct written *written;

@@ -226,6 +226,9 @@ unroll_runbook(struct binder *b, const struct call *call)
 {
 	const struct plan_runbook *runbook = call->runbook;
 
+	if (vec_reserve(&b->written, b->n_written + runbook->n_steps, &b->written_cap) < 0 ||
+	    vec_reserve(&b->unit, b->n_units + runbook->n_steps, &b->units_cap) < 0)
+		b->nomem = true;
 	for (size_t i = 0; !b->nomem && i < runbook->n_steps && b->n_units <= UNITS_MAX; i++) {
 		const struct plan_step *step = &runbook->steps[i];
 		uint32_t written = 0;
