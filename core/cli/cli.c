@@ -1,7 +1,9 @@
 #include "core/base/base.h"
+#include "core/base/clock.h"
 #include "core/cli/cli.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int
 cli_fail(const struct options *options, const struct error *err)
@@ -119,4 +121,20 @@ cli_print_json(json_t *value)
 	strbuf_addch(&text, '\n');
 	cli_print(&text);
 	strbuf_release(&text);
+}
+
+/* An id begins with its time, as long in each. */
+#define ID_TIME_LEN (sizeof("20261122-235501-") - 1)
+
+char *
+cli_way_id(const struct cli *cli, const char *way, const char *origin)
+{
+	const char *runbook = strlen(origin) > ID_TIME_LEN ? origin + ID_TIME_LEN : origin;
+	struct strbuf name = STRBUF_INIT;
+	char *id;
+
+	strbuf_addf(&name, "%s-%s", way, runbook);
+	id = name.failed ? NULL : run_new_id(cli->settings.state_dir, name.buf, clock_wall_ms());
+	strbuf_release(&name);
+	return id;
 }

@@ -46,6 +46,7 @@ int cmd_check(const struct command *command, const struct options *options);
 int cmd_preview(const struct command *command, const struct options *options);
 int cmd_run(const struct command *command, const struct options *options);
 int cmd_resume(const struct command *command, const struct options *options);
+int cmd_failback(const struct command *command, const struct options *options);
 int cmd_undo(const struct command *command, const struct options *options);
 int cmd_status(const struct command *command, const struct options *options);
 int cmd_verify(const struct command *command, const struct options *options);
@@ -87,6 +88,10 @@ json_t *cli_word(const struct command *command, const struct options *options);
 /* Says word (the reference is taken) to the run of the first argument and prints what
  * became of it.  An exit status. */
 int cli_say(const struct options *options, json_t *word);
+
+/* The id of a new run that undoes or turns round origin: "…-undo-move" of "…-move".  To be
+ * freed; NULL without memory. */
+char *cli_way_id(const struct cli *cli, const char *way, const char *origin);
 
 typedef int cli_run_fn(struct loaded *, const struct settings *, struct store *,
 		       const struct run_options *, const struct run_observer *, int *,

@@ -57,22 +57,49 @@ cmd_status(const struct command *command, const struct options *o)
 	return rc;
 }
 
+struct listing {
+	struct store *store;
+	json_t *all; /* NULL: text */
+};
+
+#define SEEN_ENOUGH 1 /* made negative: the answer that ends a read */
+
+static int
+keep_first(void *ctx, int64_t seq, const char *text, size_t len)
+{
+	json_t **first = ctx;
+
+	(void)seq;
+	*first = json_parse(text, len, NULL);
+	return -SEEN_ENOUGH;
+}
+
 static int
 list_run(void *ctx, const char *run, int64_t last_seq)
 {
-	json_t *all = ctx;
+	const struct listing *l = ctx;
+	json_t *first = NULL;
+	const char *origin, *way;
+	int rc = 0;
 
-	if (all)
-		return json_array_append_new(all, json_pack("{s:s, s:I}", "run", run, "events",
-							    (json_int_t)last_seq)) < 0 ? E_NOMEM : 0;
-	printf("%-32s %8" PRId64 " events\n", run, last_seq);
-	return 0;
+	store_read(l->store, run, 1, keep_first, &first, NULL);
+	origin = json_str_or(first, "origin", NULL);
+	way = json_str_or(first, "way", "run");
+	if (l->all)
+		rc = json_array_append_new(l->all, json_pack("{s:s, s:I, s:s, s:s*}", "run", run,
+					   "events", (json_int_t)last_seq, "way", way, "origin",
+					   origin)) < 0 ? E_NOMEM : 0;
+	else
+		printf("%-32s %8" PRId64 " events%s%s%s%s\n", run, last_seq, origin ? "  " : "",
+		       origin ? way : "", origin ? " of " : "", origin ? origin : "");
+	json_decref(first);
+	return rc;
 }
 
 int
 cmd_history(const struct command *command, const struct options *o)
 {
-	json_t *all = o->json ? json_array() : NULL;
+	struct listing l = {.all = o->json ? json_array() : NULL};
 	struct error err = {0};
 	struct cli cli;
 	int rc = cli_open(&cli, o);
@@ -80,11 +107,12 @@ cmd_history(const struct command *command, const struct options *o)
 	(void)command;
 	if (rc == 0)
 		rc = cli_store(&cli, false);
-	if (rc == 0 && store_list(cli.store, list_run, all, &err) < 0)
+	l.store = cli.store;
+	if (rc == 0 && store_list(cli.store, list_run, &l, &err) < 0)
 		rc = cli_fail(o, &err);
-	if (rc == 0 && all)
-		cli_print_json(json_incref(all));
-	json_decref(all);
+	if (rc == 0 && l.all)
+		cli_print_json(json_incref(l.all));
+	json_decref(l.all);
 	cli_close(&cli);
 	return rc;
 }

@@ -1,5 +1,4 @@
 #include "core/base/base.h"
-#include "core/base/clock.h"
 #include "core/cli/cli.h"
 #include "core/run/undo.h"
 #include "core/view/preview_text.h"
@@ -61,20 +60,6 @@ undo_request(const struct options *o, const char *origin, struct undo_request *r
 	return 0;
 }
 
-/* "undo-move" of the runbook "move": the run's id says what it is. */
-static char *
-undo_id(struct cli *cli, const char *origin)
-{
-	const char *runbook = strlen(origin) > 16 ? origin + 16 : origin;
-	struct strbuf name = STRBUF_INIT;
-	char *id;
-
-	strbuf_addf(&name, "undo-%s", runbook);
-	id = name.failed ? NULL : run_new_id(cli->settings.state_dir, name.buf, clock_wall_ms());
-	strbuf_release(&name);
-	return id;
-}
-
 int
 cmd_undo(const struct command *command, const struct options *o)
 {
@@ -93,7 +78,7 @@ cmd_undo(const struct command *command, const struct options *o)
 	if (rc == 0)
 		rc = undo_request(o, origin, &req);
 	if (rc == 0 && !o->preview)
-		l.run = undo_id(&cli, origin);
+		l.run = cli_way_id(&cli, "undo", origin);
 	if (rc == 0 && undo_load(&l, &cli.settings, cli.store, &req, &err) < 0)
 		rc = cli_fail(o, &err);
 	if (rc == 0)

@@ -13,6 +13,7 @@ static const struct command commands[] = {
 	{"run", "PLAN RUNBOOK", "carry a runbook out", 2, 2, cmd_run},
 	{"resume", "[RUN]", "go on with a run that was interrupted or paused", 0, 1, cmd_resume},
 	{"undo", "RUN", "put back what a run has changed; with --preview only look", 1, 1, cmd_undo},
+	{"failback", "RUN", "go the way of a run back; with --preview only report", 1, 1, cmd_failback},
 	{"status", "[RUN]", "show a run (default: the last)", 0, 1, cmd_status},
 	{"verify", "[RUN]", "check every event of a journal: what can be trusted", 0, 1, cmd_verify},
 	{"history", "", "list all runs", 0, 0, cmd_history},
@@ -38,12 +39,12 @@ static const char options_help[] =
 	"  --mode MODE            disaster, planned or rehearsal (default: planned)\n"
 	"  --only WORKLOAD,...    only these workloads and what they depend on\n"
 	"                         undo: only these steps\n"
-	"  --preview              undo: list what would be put back and each conflict\n"
-	"  --diverged WHAT        undo: what somebody else has changed since: leave (default) or\n"
-	"                         restore\n"
+	"  --preview              undo, failback: list what would be put back and each conflict\n"
+	"  --diverged WHAT        undo, failback: what somebody else has changed since: leave (an\n"
+	"                         undo's default) or restore (needs --reason)\n"
 	"  --past-no-return       undo: also steps at or after a point of no return; needs --reason\n"
 	"  --reason TEXT          why, for the journal (operator commands need it)\n"
-	"  -o FILE                preview: keep what was found in a file\n"
+	"  -o FILE                preview, failback: keep what was found in a file\n"
 	"  --against FILE         preview: show what has moved since that file was made\n"
 	"  --as-previewed FILE    run: refuse a step whose world has moved since\n"
 	"  --expect-head HEAD     verify: the journal must have the event of which this is the head\n"

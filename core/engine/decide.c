@@ -17,7 +17,7 @@ decide_may_apply(const struct graph *graph, uint32_t step)
 const char *
 decide_intent(const struct graph *graph, uint32_t step)
 {
-	if (graph->way == WAY_UNDO)
+	if (graph->steps[step].records)
 		return "revert";
 	if (!decide_may_apply(graph, step))
 		return "read";
@@ -87,7 +87,7 @@ decide_outcome(const struct run_state *state)
 {
 	if (sched_count(state->sched, STEP_FAILED))
 		return "failed";
-	return undo_conflicts(state) ? "conflicts" : "done";
+	return undo_conflicts(state) && !state->graph->diverged_agreed ? "conflicts" : "done";
 }
 
 /* changes / total > percent / 100, for any numbers that a plugin may say. */

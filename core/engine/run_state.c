@@ -23,18 +23,16 @@ needs_of(const struct step *step)
 static bool
 is_instant(const struct graph *g, const struct step *step)
 {
-	if (g->way == WAY_UNDO)
-		return step->pass_why != NULL;
 	return (step->builtin && !approval_is_gate(step)) || step->pass_why ||
 	       (g->mode == RESITE_REHEARSAL && step->rehearse == REHEARSE_SKIP);
 }
 
 /* A new attempt finds out what an unknown one has done; or there is nothing to do. */
 static bool
-can_probe(const struct graph *g, const struct step *step)
+can_probe(const struct step *step)
 {
 	/* A revert finds out by itself: it may always be tried again. */
-	return g->way == WAY_UNDO || step->readonly || step->action->has & SCHEMA_HAS_PROBE;
+	return step->records || step->readonly || step->action->has & SCHEMA_HAS_PROBE;
 }
 
 static struct sched_step
@@ -47,8 +45,8 @@ sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
 	};
 	return (struct sched_step){
 		.flags = (is_instant(g, step) ? SCHED_INSTANT : approval_is_gate(step) ? SCHED_GATE : 0) |
-			 (can_probe(g, step) ? SCHED_CAN_PROBE : 0) |
-			 (step->n_ifs && g->way != WAY_UNDO ? SCHED_IF : 0) |
+			 (can_probe(step) ? SCHED_CAN_PROBE : 0) |
+			 (step->n_ifs && !step->records && g->way != WAY_UNDO ? SCHED_IF : 0) |
 			 (step->modes & MODE_BIT(g->mode) || g->way == WAY_UNDO ? 0 : SCHED_OUT),
 		.attempts = (uint32_t)step->retry.attempts,
 		.backoff_ms = step->retry.backoff_ms,
@@ -244,7 +242,7 @@ lose_open_attempts(const struct applying *a)
 			continue;
 		f->in_doubt |= f->intent;
 		f->intent = false;
-		if (keep(a, &f->text, can_probe(g, &g->steps[i]) ? LOST "; a new one finds out" :
+		if (keep(a, &f->text, can_probe(&g->steps[i]) ? LOST "; a new one finds out" :
 			 LOST ", and this action cannot probe; look for yourself, then say "
 			 "by-hand, skip or retry") < 0)
 			return E_NOMEM;

@@ -49,7 +49,7 @@ struct step {
 	bool join;                           /* does nothing: its parts are all done */
 	bool deferred;                       /* params wait for outputs: graph_step_params */
 	bool tolerates_loss, point_of_no_return;
-	uint64_t records;                    /* WAY_UNDO: undo records to put back; else 0 */
+	uint64_t records;                    /* undo records of the origin: it is reverted; else 0 */
 	const char *pass_why;                /* it is passed over, and why; NULL: it is not */
 };
 
@@ -72,6 +72,7 @@ struct graph {
 	const char *plan, *runbook, *from, *to, *run_id;
 	int mode;       /* enum resite_mode */
 	int way;        /* enum graph_way */
+	bool diverged_agreed; /* WAY_FAILBACK: a person knows that conflicts are left alone */
 	int64_t rto_ms; /* 0: none */
 	struct step *steps;
 	uint32_t n_steps;

@@ -76,19 +76,10 @@ phases_of(const struct live *a)
 static int
 revert_way(const struct live *a)
 {
-	if (a->run->l->graph->way != WAY_UNDO)
+	if (!step_of(a)->records)
 		return 0;
 	return !strcmp(json_str_or(a->run->l->first, "diverged", ""), "restore") ? RESITE_FORCE
 										   : RESITE_PUT_BACK;
-}
-
-/* The outputs that a step's parameters are made of: an undo has those of its origin. */
-static const char *
-output_of(void *ctx, uint32_t step, const char *name)
-{
-	struct loaded *l = ctx;
-
-	return run_state_output(l->source ? undo_source_run(l->source)->state : l->state, step, name);
 }
 
 static int
@@ -97,11 +88,15 @@ write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct
 	struct loaded *l = a->run->l;
 	struct strbuf text = STRBUF_INIT;
 	json_t *params = NULL;
+	struct step_source from = undo_source_of(l, a->step);
 	char why[ERROR_MAX];
-	int rc = graph_step_ifs(l->graph, a->step, run_state_output, l->state, why, err);
+	int rc = 0;
 
+	if (!step_of(a)->records)
+		rc = graph_step_ifs(l->graph, a->step, run_state_output, l->state, why, err);
 	if (rc >= 0)
-		rc = graph_step_params(l->graph, a->step, output_of, l, &text, err);
+		rc = graph_step_params(from.graph, from.step, run_state_output,
+				       (struct run_state *)(uintptr_t)from.state, &text, err);
 	if (rc == 0) {
 		params = json_parse(text.buf, text.len, err);
 		rc = params ? 0 : E_INVALID;
@@ -117,6 +112,7 @@ write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct
 			.params = params,
 			.phases = phases_of(a),
 			.revert = revert_way(a),
+			.judge = l->graph->way == WAY_FAILBACK,
 			.n_records = step_of(a)->records,
 			.hold = may_apply(a) && step_of(a)->action->has & SCHEMA_HAS_PROBE,
 			.checkpoint = facts_of(a)->checkpoint,
@@ -343,9 +339,11 @@ on_log_message(struct live *a, const json_t *msg)
 static void
 on_secret(struct live *a, const json_t *msg)
 {
+	struct step_source from = undo_source_of(a->run->l, a->step);
 	struct error err = {0};
 
-	if (secret_answer(a->attempt, msg, a->run->l->graph, step_of(a), &a->run->secrets, &err) < 0)
+	if (secret_answer(a->attempt, msg, from.graph, &from.graph->steps[from.step],
+			  &a->run->secrets, &err) < 0)
 		run_log(a->run, a->step, LOG_ERROR, "secret %s: %s", json_str_or(msg, "ref", ""),
 			err.text);
 }
@@ -353,12 +351,16 @@ on_secret(struct live *a, const json_t *msg)
 static void
 on_pull(struct live *a, const json_t *msg)
 {
+	uint32_t records = undo_source_of(a->run->l, a->step).records;
 	int64_t id = json_int_or(msg, "id", 0);
 	struct strbuf batch = STRBUF_INIT;
 	struct error err = {E_INVALID, "this attempt reverts nothing"};
-	int rc = a->run->l->source ? undo_cursor_next(a->run->l->source, a->step, &a->cursor, &batch,
-						     &err) : E_INVALID;
+	int rc = E_INVALID;
 
+	if (json_bool_or(msg, "again", false))
+		undo_cursor_release(&a->cursor);
+	if (records != GRAPH_NO_STEP)
+		rc = undo_cursor_next(a->run->l->source, records, &a->cursor, &batch, &err);
 	if (rc == 0)
 		attempt_records(a->attempt, id, batch.buf, batch.len);
 	else

@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/engine/failback.h"
 #include "core/engine/undo.h"
 #include "core/run/load.h"
 #include "core/run/signed.h"
@@ -201,6 +202,15 @@ read_only(const json_t *array, const char ***ret, size_t *ret_n)
 	return 0;
 }
 
+/* An undo's parameters are those of the run that it undoes. */
+static const char *
+run_id_of(const json_t *first, const char *run)
+{
+	bool undo = way_parse(json_str_or(first, "way", NULL)) == WAY_UNDO;
+
+	return undo ? json_str_or(first, "origin", run) : run;
+}
+
 static int
 bind_first(struct loading *ld, const json_t *first, struct error *err)
 {
@@ -211,8 +221,7 @@ bind_first(struct loading *ld, const json_t *first, struct error *err)
 		.from = json_str_or(first, "from", ""),
 		.to = json_str_or(first, "to", ""),
 		.mode = mode_parse(json_str_or(first, "mode", "")),
-		/* An undo's parameters are those of the run that it undoes. */
-		.run_id = json_str_or(first, "origin", ld->l->run),
+		.run_id = run_id_of(first, ld->l->run),
 		.may_switch = true,
 		.skip_secrets = !ld->with_secrets,
 	};
@@ -241,6 +250,10 @@ bind_way(struct loaded *l, const json_t *first, struct error *err)
 		return 0;
 	case WAY_UNDO:
 		return undo_bind(l->graph, json_object_get(first, "undo"), err);
+	case WAY_FAILBACK:
+		failback_bind(l->graph, json_object_get(first, "failback"),
+			      !strcmp(json_str_or(first, "diverged", ""), "leave"));
+		return 0;
 	default:
 		return error_set(err, E_CORRUPT, "is of a run with the way '%s', which is not known "
 				 "here", way);

@@ -17,7 +17,8 @@ struct loaded {
 	char *run;                   /* load_run: its id */
 	json_t *first;               /* load_run: the first event */
 	struct journal_end end;      /* load_run: where the journal ends */
-	struct undo_source *source;  /* of an undo that runs: where its records are; else NULL */
+	struct undo_source *source;  /* of an undo or failback that runs: where its records are;
+				      * else NULL */
 };
 
 #define LOADED_INIT {0}

@@ -28,9 +28,19 @@ struct previewing {
 struct probing {
 	struct previewing *p;
 	struct attempt *attempt;
-	struct undo_cursor cursor; /* an undo: which records it has been given */
+	struct undo_cursor cursor; /* a revert: which records it has been given */
+	json_t *touched;           /* a failback: names of the objects looked at; or NULL */
+	bool since;                /* a failback: it now looks for what was created since */
 	uint32_t step;
 };
+
+/* What an attempt is made of; since: the step in its own direction, whatever it reverts. */
+static struct step_source
+source_of(const struct loaded *l, uint32_t step, bool since)
+{
+	return since ? (struct step_source){l->graph, NULL, step, GRAPH_NO_STEP}
+		     : undo_source_of(l, step);
+}
 
 static struct preview_step *
 result_of(struct probing *b)
@@ -60,6 +70,8 @@ on_state(struct probing *b, const json_t *msg)
 	struct preview_step *r = result_of(b);
 	char why[ERROR_MAX];
 
+	if (b->since)
+		return;
 	r->kind = found.told ? PREVIEW_TOLD : PREVIEW_UNTOLD;
 	if (found.told) {
 		r->now = strdup(json_str_or(msg, "now", ""));
@@ -79,16 +91,22 @@ on_change(struct probing *b, const json_t *msg)
 {
 	static const char *const keys[] = {"object", "was", "will_be"};
 	struct preview_step *r = result_of(b);
-	json_t *change;
+	json_t *change, **list = b->since ? &r->created : &r->change;
 
-	if (json_array_size(r->change) >= b->p->max_changes)
+	if (b->since && json_object_get(b->touched, json_str_or(msg, "object", "")))
 		return;
-	if (!r->change)
-		r->change = json_array();
+	if (b->since) {
+		r->n_created++;
+		b->p->out->created++;
+	}
+	if (json_array_size(*list) >= b->p->max_changes)
+		return;
+	if (!*list)
+		*list = json_array();
 	change = json_object();
 	for (size_t i = 0; change && i < COUNT_OF(keys); i++)
 		json_object_set(change, keys[i], json_object_get(msg, keys[i]));
-	json_array_append_new(r->change, change);
+	json_array_append_new(*list, change);
 }
 
 static void
@@ -96,6 +114,8 @@ on_loss(struct probing *b, const json_t *msg)
 {
 	struct preview_step *r = result_of(b);
 
+	if (b->since)
+		return;
 	if (!r->losses)
 		r->losses = json_array();
 	json_array_append(r->losses, json_object_get(msg, "text"));
@@ -108,6 +128,8 @@ take_item(struct probing *b, const json_t *item)
 	struct preview_step *r = result_of(b);
 	bool conflict = strcmp(json_str_or(item, "result", ""), "put_back") != 0;
 
+	if (b->touched)
+		json_object_set_new_nocheck(b->touched, json_str_or(item, "object", ""), json_true());
 	if (conflict) {
 		if (!r->conflicts)
 			r->conflicts = json_array();
@@ -141,12 +163,13 @@ on_reverted(struct probing *b, const json_t *msg)
 static void
 on_pull(struct probing *b, const json_t *msg)
 {
-	struct undo_source *source = b->p->l->source;
+	uint32_t records = undo_source_of(b->p->l, b->step).records;
 	int64_t id = json_int_or(msg, "id", 0);
-	struct error err = {E_INVALID, "this is no undo"};
+	struct error err = {E_INVALID, "this puts nothing back"};
 	struct strbuf batch = STRBUF_INIT;
 
-	if (source && undo_cursor_next(source, b->step, &b->cursor, &batch, &err) == 0)
+	if (records != GRAPH_NO_STEP &&
+	    undo_cursor_next(b->p->l->source, records, &b->cursor, &batch, &err) == 0)
 		attempt_records(b->attempt, id, batch.buf, batch.len);
 	else
 		attempt_no_records(b->attempt, id, RESITE_ERR_REFUSED, err.text);
@@ -156,10 +179,11 @@ on_pull(struct probing *b, const json_t *msg)
 static void
 on_secret(struct probing *b, const json_t *msg)
 {
-	const struct graph *g = b->p->l->graph;
+	struct step_source from = source_of(b->p->l, b->step, b->since);
 
 	/* Without it the probe fails, and says so. */
-	secret_answer(b->attempt, msg, g, &g->steps[b->step], &b->p->secrets, NULL);
+	secret_answer(b->attempt, msg, from.graph, &from.graph->steps[from.step], &b->p->secrets,
+		      NULL);
 }
 
 static void
@@ -198,19 +222,82 @@ on_log(void *ctx, const char *line)
 }
 
 static void on_feed(uv_idle_t *idle);
+static int start(struct previewing *p, struct probing *b, struct error *err);
+
+/* Whether a step that only changes the world comes before i and is of i's plugin: what i's
+ * probe asks for may be what that one makes. */
+static const struct step *
+maker_before(const struct graph *g, uint32_t i)
+{
+	const struct step *s = &g->steps[i];
+
+	for (uint32_t k = 0; k < s->n_after; k++) {
+		const struct step *before = &g->steps[s->after[k]];
+
+		if (before->plugin == s->plugin && before->action->has & SCHEMA_HAS_APPLY &&
+		    before->modes & MODE_BIT(g->mode))
+			return before;
+	}
+	return NULL;
+}
+
+static void
+judge_failure(struct probing *b, const char *text)
+{
+	struct preview_step *r = result_of(b);
+	const struct step *before = maker_before(b->p->l->graph, b->step);
+
+	if (b->since) {
+		r->since_why = clean_text(&b->p->secrets, text);
+		return;
+	}
+	if (!before || b->p->l->graph->steps[b->step].records) {
+		fail(b->p, b->step, text);
+		return;
+	}
+	r->kind = PREVIEW_LATER;
+	r->later = before->name;
+	free(r->text);
+	r->text = clean_text(&b->p->secrets, text);
+}
+
+/* A failback whose look is done looks for what its origin has not touched. */
+static bool
+wants_since(struct probing *b)
+{
+	const struct graph *g = b->p->l->graph;
+	const struct step *s = &g->steps[b->step];
+
+	return g->way == WAY_FAILBACK && s->records && !b->since && !s->deferred &&
+	       s->action->has & SCHEMA_HAS_PROBE && result_of(b)->kind == PREVIEW_REVERT;
+}
+
+static void
+forget(struct probing *b)
+{
+	b->p->probing[b->step] = NULL;
+	b->p->open--;
+	uv_idle_start(&b->p->feed, on_feed);
+	undo_cursor_release(&b->cursor);
+	json_decref(b->touched);
+	free(b);
+}
 
 static void
 on_ended(void *ctx, const struct attempt_end *end)
 {
 	struct probing *b = ctx;
+	struct error err = {0};
 
 	if (end->outcome != ATTEMPT_CLEAN || end->rc != RESITE_OK)
-		fail(b->p, b->step, end->outcome == ATTEMPT_CLEAN ? end->text : end->why);
-	b->p->probing[b->step] = NULL;
-	b->p->open--;
-	uv_idle_start(&b->p->feed, on_feed);
-	undo_cursor_release(&b->cursor);
-	free(b);
+		judge_failure(b, end->outcome == ATTEMPT_CLEAN ? end->text : end->why);
+	if (wants_since(b)) {
+		b->since = true;
+		if (start(b->p, b, &err) == 0)
+			return;
+		judge_failure(b, err.text);
+	}
+	forget(b);
 }
 
 static const struct attempt_events attempt_events = {
@@ -218,24 +305,16 @@ static const struct attempt_events attempt_events = {
 
 /* --- starting ------------------------------------------------------------ */
 
-/* Only the run that is undone has given outputs already. */
-static const char *
-output_of(void *ctx, uint32_t step, const char *name)
-{
-	const struct loaded *l = ctx;
-
-	return l->source ? run_state_output(undo_source_run(l->source)->state, step, name) : NULL;
-}
-
 static int
-write_spec(const struct previewing *p, const struct step *step, struct strbuf *line,
-	   struct error *err)
+write_spec(const struct probing *b, struct strbuf *line, struct error *err)
 {
+	const struct loaded *l = b->p->l;
+	const struct step *step = &l->graph->steps[b->step];
+	struct step_source from = source_of(l, b->step, b->since);
 	struct strbuf text = STRBUF_INIT;
 	json_t *params = NULL;
-	bool undo = p->l->graph->way == WAY_UNDO;
-	int rc = graph_step_params(p->l->graph, (uint32_t)(step - p->l->graph->steps), output_of,
-				   p->l, &text, err);
+	int rc = graph_step_params(from.graph, from.step, run_state_output,
+				   (struct run_state *)(uintptr_t)from.state, &text, err);
 
 	if (rc == 0)
 		params = json_parse(text.buf, text.len, err);
@@ -247,11 +326,11 @@ write_spec(const struct previewing *p, const struct step *step, struct strbuf *l
 		.step = step->name,
 		.action = step->action->name,
 		.attempt = 1,
-		.mode = p->l->graph->mode,
+		.mode = l->graph->mode,
 		.timeout_ms = step->timeout_ms,
 		.params = params,
 		.phases = PHASES_PREVIEW,
-		.revert = undo ? RESITE_LOOK : 0,
+		.revert = from.records == GRAPH_NO_STEP ? 0 : RESITE_LOOK,
 		.n_records = step->records,
 	});
 	json_decref(params);
@@ -259,25 +338,37 @@ write_spec(const struct previewing *p, const struct step *step, struct strbuf *l
 }
 
 static int
-start(struct previewing *p, uint32_t i, struct error *err)
+start(struct previewing *p, struct probing *b, struct error *err)
 {
-	const struct step *step = &p->l->graph->steps[i];
-	struct probing *b = calloc(1, sizeof(*b));
+	const struct step *step = &p->l->graph->steps[b->step];
 	struct strbuf line = STRBUF_INIT;
 	struct nursery *nursery;
-	int rc = b ? 0 : error_set(err, E_NOMEM, "out of memory");
+	int rc = write_spec(b, &line, err);
 
 	if (rc == 0)
-		rc = write_spec(p, step, &line, err);
-	if (rc == 0)
 		rc = plugins_nursery(p->plugins, step->plugin, &nursery, err);
-	if (rc == 0) {
-		*b = (struct probing){.p = p, .step = i};
+	if (rc == 0)
 		rc = attempt_start(nursery, line.buf, line.len, NULL, step->timeout_ms, &attempt_events, b,
 				   &b->attempt, err);
-	}
 	strbuf_release(&line);
+	return rc;
+}
+
+static int
+open_probing(struct previewing *p, uint32_t i, struct error *err)
+{
+	const struct graph *g = p->l->graph;
+	struct probing *b = calloc(1, sizeof(*b));
+	int rc;
+
+	if (!b)
+		return error_set(err, E_NOMEM, "out of memory");
+	*b = (struct probing){.p = p, .step = i};
+	if (g->way == WAY_FAILBACK && g->steps[i].records)
+		b->touched = json_object();
+	rc = start(p, b, err);
 	if (rc < 0) {
+		json_decref(b->touched);
 		free(b);
 		return rc;
 	}
@@ -292,8 +383,10 @@ kind_of(const struct graph *g, const struct step *step)
 {
 	if (step->pass_why)
 		return PREVIEW_PASSED;
-	if (g->way == WAY_UNDO)
+	if (step->records)
 		return PREVIEW_REVERT;
+	if (!(step->modes & MODE_BIT(g->mode)))
+		return PREVIEW_PASSED;
 	if (step->builtin)
 		return !strcmp(step->action->name, "approve") ? PREVIEW_PERSON : PREVIEW_JOIN;
 	if (g->mode == RESITE_REHEARSAL && step->rehearse == REHEARSE_SKIP)
@@ -314,9 +407,10 @@ begin(struct previewing *p, uint32_t i)
 
 	r->kind = kind_of(p->l->graph, step);
 	r->total = step->records;
-	if (step->pass_why)
-		r->text = strdup(step->pass_why);
-	if ((r->kind == PREVIEW_FAILED || r->kind == PREVIEW_REVERT) && start(p, i, &err) < 0)
+	r->reverts = step->records > 0;
+	if (r->kind == PREVIEW_PASSED)
+		r->text = strdup(step->pass_why ? step->pass_why : "mode");
+	if ((r->kind == PREVIEW_FAILED || r->kind == PREVIEW_REVERT) && open_probing(p, i, &err) < 0)
 		fail(p, i, err.text);
 }
 
@@ -427,6 +521,8 @@ preview_free(struct preview *preview)
 		json_decref(r->change);
 		json_decref(r->losses);
 		json_decref(r->conflicts);
+		json_decref(r->created);
+		free(r->since_why);
 	}
 	free(preview->step);
 	free(preview);

@@ -15,7 +15,7 @@ enum preview_kind {
 	PREVIEW_UNTOLD,   /* it ran, but cannot tell: apply would always run */
 	PREVIEW_NO_PROBE, /* the action has none: apply would run */
 	PREVIEW_READS,    /* the action only reads: nothing to preview */
-	PREVIEW_LATER,    /* its parameters need outputs of other steps */
+	PREVIEW_LATER,    /* its parameters, or what its probe asks for, come of other steps */
 	PREVIEW_PERSON,   /* an approval */
 	PREVIEW_JOIN,     /* a join point */
 	PREVIEW_FAILED,   /* the probe failed: text says how */
@@ -33,6 +33,12 @@ struct preview_step {
 	json_t *change;          /* array of {object, was, will_be}: the first ones */
 	json_t *losses;          /* array of sentences; or NULL */
 	json_t *conflicts;       /* REVERT: array of {object, result, was, set, now}; or NULL */
+	json_t *created;         /* REVERT in a failback: array of {object, was, will_be}, the
+				  * first ones that the origin has not touched; or NULL */
+	uint64_t n_created;
+	bool reverts;            /* it is to put back what records say */
+	char *since_why;         /* why it is not known what was created since; or NULL; owned */
+	const char *later;       /* LATER: a step that makes what the probe asks for; or NULL */
 };
 
 struct preview {
@@ -40,6 +46,7 @@ struct preview {
 	uint32_t n_steps, failed, refused;
 	uint64_t changes;          /* of all steps */
 	uint64_t conflicts;        /* likewise: objects that an undo would leave alone */
+	uint64_t created;          /* likewise: objects that a failback would not touch */
 };
 
 /* Runs the probes (of an undo: the looks) of l's graph, at most settings->jobs at once; keeps the first

@@ -111,10 +111,22 @@ replace_file(const char *path, const struct strbuf *text, struct error *err)
 }
 
 int
+previewed_keep(const char *path, const json_t *found, struct error *err)
+{
+	struct strbuf text = STRBUF_INIT;
+	int rc;
+
+	json_write(&text, found);
+	strbuf_addch(&text, '\n');
+	rc = text.failed ? error_set(err, E_NOMEM, "out of memory") : replace_file(path, &text, err);
+	strbuf_release(&text);
+	return rc;
+}
+
+int
 previewed_write(const char *path, const struct loaded *l, const struct bind_request *req,
 		json_t *found, struct error *err)
 {
-	struct strbuf text = STRBUF_INIT;
 	json_t *about = purpose(l, req);
 	char made[CLOCK_TEXT_MAX];
 	int rc = 0;
@@ -125,14 +137,7 @@ previewed_write(const char *path, const struct loaded *l, const struct bind_requ
 	    json_object_set_new(found, "made", json_string(made)) < 0)
 		rc = error_set(err, E_NOMEM, "out of memory");
 	json_decref(about);
-	if (rc == 0)
-		json_write(&text, found);
-	strbuf_addch(&text, '\n');
-	if (rc == 0)
-		rc = text.failed ? error_set(err, E_NOMEM, "out of memory") :
-				   replace_file(path, &text, err);
-	strbuf_release(&text);
-	return rc;
+	return rc < 0 ? rc : previewed_keep(path, found, err);
 }
 
 /* --- reading ---------------------------------------------------------------- */

@@ -19,6 +19,9 @@
 int previewed_write(const char *path, const struct loaded *l, const struct bind_request *req,
 		    json_t *found, struct error *err);
 
+/* The same for found as it is. */
+int previewed_keep(const char *path, const json_t *found, struct error *err);
+
 /* Reads the file at path, which must have been made of the plan in l for the same
  * runbook, direction, mode and workloads.  E_IO; E_INVALID: it is no such file;
  * E_REFUSED: err says in what it differs.  *ret is a new reference. */

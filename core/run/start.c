@@ -46,7 +46,9 @@ started_event(const struct run *run)
 	add_origin(event);
 	json_object_set_new(event, "format", json_integer(JOURNAL_FORMAT));
 	json_object_set_new(event, "run", json_string(l->run));
-	if (l->first) { /* an undo, which has the rest from the run that it undoes */
+	if (json_object_size(run->signers))
+		json_object_set(event, "signers", run->signers);
+	if (l->first) { /* an undo or a failback, which has the rest from its origin */
 		json_object_update_missing(event, l->first);
 		return event;
 	}
@@ -66,8 +68,6 @@ started_event(const struct run *run)
 	if (run->options->previewed)
 		json_object_set(event, "previewed", (json_t *)(uintptr_t)run->options->previewed);
 	json_object_set_new(event, "text", plan_text_to_json(&l->text));
-	if (json_object_size(run->signers))
-		json_object_set(event, "signers", run->signers);
 	return event;
 }
 
@@ -112,9 +112,11 @@ take_origin(struct run *run, struct store *store, struct error *err)
 	struct loaded *l = run->l;
 	int rc;
 
-	if (l->graph->way != WAY_UNDO)
+	if (l->graph->way == WAY_RUN)
 		return 0;
 	rc = l->source ? 0 : undo_open_source(l, run->settings, store, err);
+	if (l->graph->way == WAY_FAILBACK) /* its origin has ended: nobody goes on with it */
+		return rc;
 	if (rc == 0)
 		rc = run_lock_take(&run->origin_lock, run->settings->state_dir,
 				   undo_source_run(l->source)->run, WORKERS_WAIT_MS, err);

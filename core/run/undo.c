@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/run/earlier.h"
 #include "core/run/lock.h"
 #include "core/run/run.h"
 #include "core/run/undo.h"
@@ -8,119 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- other undos of the same run ------------------------------------------ */
-
-struct earlier {
-	const struct undo_request *req;
-	const struct settings *settings;
-	struct store *store;
-	struct error *err;
-	json_t *covered; /* step -> the undo that has put it back */
-};
-
-#define SEEN_ENOUGH 1 /* made negative: the answer that ends a read */
-
-static int
-keep_event(void *ctx, int64_t seq, const char *text, size_t len)
-{
-	json_t **event = ctx;
-
-	(void)seq;
-	*event = json_parse(text, len, NULL);
-	return -SEEN_ENOUGH;
-}
-
-static json_t *
-event_at(struct store *store, const char *run, int64_t seq)
-{
-	json_t *event = NULL;
-
-	store_read(store, run, seq, keep_event, &event, NULL);
-	return event;
-}
-
-static int
-refuse_second(struct earlier *e, const char *run)
-{
-	int pid = run_lock_owner(e->settings->state_dir, run);
-
-	if (pid)
-		return error_set(e->err, E_REFUSED, "run %s is being undone by run %s (process %d): "
-				 "resite status %s shows it", e->req->origin, run, pid, run);
-	return error_set(e->err, E_REFUSED, "the undo of run %s was begun by run %s and is not done: "
-			 "resite resume %s", e->req->origin, run, run);
-}
-
-static void
-note_covered(struct earlier *e, const char *run, const json_t *first)
-{
-	const json_t *steps = json_object_get(first, "undo"), *one;
-	size_t i;
-
-	json_array_foreach(steps, i, one)
-		if (json_int_or(one, "records", 0))
-			json_object_set_new(e->covered, json_str_or(one, "step", ""), json_string(run));
-}
-
-static int
-look_at_run(void *ctx, const char *run, int64_t last_seq)
-{
-	struct earlier *e = ctx;
-	json_t *first = event_at(e->store, run, 1), *last = NULL;
-	const char *outcome;
-	int rc = 0;
-
-	if (!strcmp(json_str_or(first, "way", ""), "undo") &&
-	    !strcmp(json_str_or(first, "origin", ""), e->req->origin)) {
-		last = event_at(e->store, run, last_seq);
-		outcome = json_str_or(last, "outcome", "");
-		if (strcmp(json_str_or(last, "kind", ""), "run.ended"))
-			rc = refuse_second(e, run);
-		else if (!strcmp(outcome, "done"))
-			note_covered(e, run, first);
-	}
-	json_decref(first);
-	json_decref(last);
-	return rc;
-}
-
-/* What an undo with nothing left over has put back is not there to be undone again. */
-static int
-refuse_covered(const struct earlier *e, const json_t *decided)
-{
-	const char *by = NULL;
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(decided, i, one) {
-		const char *step = json_str_or(one, "step", "");
-
-		if (!json_int_or(one, "records", 0))
-			continue;
-		by = json_str_or(e->covered, step, NULL);
-		if (!by)
-			return 0;
-	}
-	return error_set(e->err, E_REFUSED, "run %s was undone already, by run %s: nothing is left to "
-			 "put back (resite status %s)", e->req->origin, by, by);
-}
-
-static int
-check_earlier(const struct settings *settings, struct store *store,
-	      const struct undo_request *req, const json_t *decided, struct error *err)
-{
-	struct earlier e = {.req = req, .settings = settings, .store = store, .err = err,
-			    .covered = json_object()};
-	int rc = e.covered ? store_list(store, look_at_run, &e, err)
-			   : error_set(err, E_NOMEM, "out of memory");
-
-	if (rc == 0)
-		rc = refuse_covered(&e, decided);
-	json_decref(e.covered);
-	return rc;
-}
-
 /* --- what may be undone --------------------------------------------------- */
+
+/* An undo has put back, and a failback mostly, too: neither has records to go by. */
+static int
+refuse_way(const struct loaded *origin, struct error *err)
+{
+	const struct graph *g = origin->graph;
+	bool undo = g->way == WAY_UNDO;
+
+	return error_set(err, E_REFUSED, "run %s is %s itself (of run %s): what it has put back is "
+			 "brought about again by running the runbook again (resite run PLAN %s --from %s "
+			 "--to %s)", origin->run, undo ? "an undo" : "a failback",
+			 json_str_or(origin->first, "origin", "?"), g->runbook,
+			 undo ? g->from : g->to, undo ? g->to : g->from);
+}
 
 static int
 check_origin(const struct settings *settings, const struct loaded *origin,
@@ -128,12 +31,8 @@ check_origin(const struct settings *settings, const struct loaded *origin,
 {
 	int pid = run_lock_owner(settings->state_dir, req->origin);
 
-	if (origin->graph->way == WAY_UNDO)
-		return error_set(err, E_REFUSED, "run %s is an undo itself (of run %s): what it has put "
-				 "back is brought about again by running the runbook again (resite run "
-				 "PLAN %s --from %s --to %s)", req->origin,
-				 json_str_or(origin->first, "origin", "?"), origin->graph->runbook,
-				 origin->graph->from, origin->graph->to);
+	if (origin->graph->way != WAY_RUN)
+		return refuse_way(origin, err);
 	if (pid && !req->look)
 		return error_set(err, E_REFUSED, "run %s is under way (process %d): end it first with "
 				 "resite stop %s --reason '...', and undo it when resite status %s no "
@@ -184,7 +83,7 @@ undo_load(struct loaded *l, const struct settings *settings, struct store *store
 	if (rc == 0)
 		rc = undo_decide(origin->state, &choice, &decided, err);
 	if (rc == 0 && !req->look)
-		rc = check_earlier(settings, store, req, decided, err);
+		rc = earlier_check(settings, store, req->origin, WAY_UNDO, decided, err);
 	if (rc == 0 && !l->run)
 		l->run = strdup(req->origin);
 	if (rc == 0) {
@@ -209,7 +108,7 @@ undo_open_source(struct loaded *l, const struct settings *settings, struct store
 				  err);
 
 	if (rc < 0)
-		error_prefix(err, "the run that is undone");
+		error_prefix(err, "the run that it goes by");
 	return rc;
 }
 

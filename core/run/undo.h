@@ -20,7 +20,7 @@ struct undo_request {
 int undo_load(struct loaded *l, const struct settings *settings, struct store *store,
 	      const struct undo_request *req, struct error *err);
 
-/* Opens the source of an undo that was loaded from its own journal. */
+/* Opens the source of an undo or failback that was loaded from its own journal. */
 int undo_open_source(struct loaded *l, const struct settings *settings, struct store *store,
 		     struct error *err);
 

@@ -80,6 +80,23 @@ undo_source_run(const struct undo_source *s)
 	return &s->run;
 }
 
+struct step_source
+undo_source_of(const struct loaded *l, uint32_t step)
+{
+	const struct step *s = &l->graph->steps[step];
+	struct step_source own = {l->graph, l->state, step, GRAPH_NO_STEP};
+	const struct loaded *origin = l->source ? &l->source->run : NULL;
+	uint32_t namesake;
+
+	if (!s->records || !origin)
+		return own;
+	namesake = (uint32_t)json_integer_value(json_object_get(origin->state->index, s->name));
+	own.records = namesake;
+	if (l->graph->way == WAY_FAILBACK && l->state && l->state->mode == RESITE_DISASTER)
+		return own;
+	return (struct step_source){origin->graph, origin->state, namesake, namesake};
+}
+
 /* --- records ------------------------------------------------------------- */
 
 struct one_event {

@@ -18,6 +18,18 @@ void undo_source_free(struct undo_source *source); /* NULL is fine */
 /* The run itself: its first event, graph, state and end. */
 const struct loaded *undo_source_run(const struct undo_source *source);
 
+/* The step whose parameters, secrets and records an attempt takes: one of l's graph, or, when
+ * that reverts, its namesake in the origin: revert belongs to what the apply was told.  A
+ * failback that has lost the site it leaves (mode disaster) takes its own parameters, which
+ * do not depend on that site; records are the origin's always. */
+struct step_source {
+	const struct graph *graph;
+	const struct run_state *state; /* whose outputs the parameters may be made of; or NULL */
+	uint32_t step;
+	uint32_t records; /* number of the namesake; GRAPH_NO_STEP: it does not revert */
+};
+struct step_source undo_source_of(const struct loaded *l, uint32_t step);
+
 /* Where one reader of a step's records is.  Zeroed: before the newest one. */
 struct undo_cursor {
 	size_t taken;    /* events that are done with, from the newest */

@@ -21,16 +21,16 @@ write_one(struct strbuf *out, const json_t *c)
 }
 
 void
-conflicts_write(struct strbuf *out, const json_t *conflicts, uint64_t n, const char *indent)
+conflicts_write(struct strbuf *out, const json_t *conflicts, uint64_t n, size_t max,
+		const char *before)
 {
-	const json_t *c;
-	size_t i;
+	size_t have = json_array_size(conflicts), shown = have < max ? have : max;
 
-	json_array_foreach(conflicts, i, c) {
-		strbuf_addf(out, "%sleft alone: ", indent);
-		write_one(out, c);
+	for (size_t i = 0; i < shown; i++) {
+		strbuf_addstr(out, before);
+		write_one(out, json_array_get(conflicts, i));
 	}
-	if (n > json_array_size(conflicts))
-		strbuf_addf(out, "%s... and %" PRIu64 " more, all in the journal\n", indent,
-			    n - json_array_size(conflicts));
+	if (n > shown)
+		strbuf_addf(out, "%s... and %" PRIu64 " more%s\n", before, n - shown,
+			    shown < max ? ", all in the journal" : "");
 }

@@ -5,8 +5,9 @@
 #include "core/base/json.h"
 #include "core/base/strbuf.h"
 
-/* Appends a line for each of conflicts ({object, result, was, set, now}; NULL is none), and
- * how many more there are of n. */
-void conflicts_write(struct strbuf *out, const json_t *conflicts, uint64_t n, const char *indent);
+/* Appends the first max of conflicts ({object, result, was, set, now}; NULL is none), each
+ * after `before`, and how many more there are of n. */
+void conflicts_write(struct strbuf *out, const json_t *conflicts, uint64_t n, size_t max,
+		     const char *before);
 
 #endif

@@ -36,7 +36,11 @@ write_found(struct strbuf *out, const struct preview_step *r)
 		strbuf_addstr(out, "only reads");
 		break;
 	case PREVIEW_LATER:
-		strbuf_addstr(out, "known in the run: its parameters are outputs of other steps");
+		if (r->later)
+			strbuf_addf(out, "known in the run, after step %s; now: %s", r->later,
+				    r->text ? r->text : "?");
+		else
+			strbuf_addstr(out, "known in the run: its parameters are outputs of other steps");
 		break;
 	case PREVIEW_PERSON:
 		strbuf_addstr(out, "waits for an approval");
@@ -77,7 +81,26 @@ write_details(struct strbuf *out, const struct preview_step *r, size_t max)
 	}
 	if (shown && r->changes > shown)
 		strbuf_addf(out, "      ... and %" PRIu64 " more\n", r->changes - shown);
-	conflicts_write(out, r->conflicts, json_array_size(r->conflicts), "      ");
+}
+
+/* Objects that a revert would not put back, and those that it knows nothing of. */
+static void
+write_others(struct strbuf *out, const struct preview_step *r, bool failback, size_t max)
+{
+	size_t n = json_array_size(r->created), shown = n < max ? n : max;
+
+	conflicts_write(out, r->conflicts, json_array_size(r->conflicts), failback ? max : SIZE_MAX,
+			failback ? "      diverged: " : "      left alone: ");
+	for (size_t i = 0; i < shown; i++) {
+		const json_t *c = json_array_get(r->created, i);
+
+		strbuf_addf(out, "      created since: %s\n          %s\n", json_str_or(c, "object", "?"),
+			    json_str_or(c, "was", ""));
+	}
+	if (r->n_created > shown)
+		strbuf_addf(out, "      created since: ... and %" PRIu64 " more\n", r->n_created - shown);
+	if (r->since_why)
+		strbuf_addf(out, "      what was created since is not known: %s\n", r->since_why);
 }
 
 /* The parts of a join that are not shown one by one. */
@@ -103,7 +126,7 @@ static bool
 wants_attention(const struct preview_step *r)
 {
 	return r->kind == PREVIEW_FAILED || r->refused || json_array_size(r->losses) ||
-	       json_array_size(r->conflicts);
+	       json_array_size(r->conflicts) || r->n_created;
 }
 
 static void
@@ -117,6 +140,7 @@ write_step(struct strbuf *out, const struct graph *g, const struct preview *p, u
 		strbuf_addf(out, "(%s) ", g->steps[i].ifs[k].why);
 	write_found(out, &p->step[i]);
 	write_details(out, &p->step[i], max);
+	write_others(out, &p->step[i], g->way == WAY_FAILBACK, max);
 }
 
 void
@@ -128,7 +152,7 @@ preview_write(struct strbuf *out, const struct graph *g, const struct preview *p
 
 	out->failed |= !in;
 	strbuf_addf(out, "preview of %s%s: %s -> %s, mode %s (nothing was changed)\n",
-		    undo ? "the undo of " : "", g->runbook,
+		    undo ? "the undo of " : g->way == WAY_FAILBACK ? "the failback of " : "", g->runbook,
 		    g->from, g->to, mode_name(g->mode));
 	for (uint32_t k = 0; in && k < g->n_steps; k++) {
 		uint32_t i = g->topo[k], parts = g->steps[i].members;
@@ -155,12 +179,14 @@ preview_write(struct strbuf *out, const struct graph *g, const struct preview *p
 static json_t *
 step_to_json(const struct step *s, const struct preview_step *r)
 {
-	return json_pack("{s:s, s:s, s:s*, s:s*, s:I, s:I, s:s*, s:s*, s:O*, s:O*, s:O*, s:I}", "name", s->name,
+	return json_pack("{s:s, s:s, s:s*, s:s*, s:I, s:I, s:s*, s:s*, s:O*, s:O*, s:O*, s:I, s:I, "
+			 "s:O*, s:s*}", "name", s->name,
 			 "kind", kind_name(r->kind), "now", r->now, "fingerprint",
 			 r->fingerprint, "changes", (json_int_t)r->changes, "total",
 			 (json_int_t)r->total, "error", r->text, "refused", r->refused, "change",
 			 r->change, "losses", r->losses, "conflicts", r->conflicts, "already",
-			 (json_int_t)r->already);
+			 (json_int_t)r->already, "n_created", (json_int_t)r->n_created, "created",
+			 r->created, "since_unknown", r->since_why);
 }
 
 json_t *

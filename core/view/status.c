@@ -179,7 +179,10 @@ write_head(struct strbuf *out, const struct run_state *state, const struct statu
 	if (*held)
 		strbuf_addf(out, "\n  %s", held);
 	word_mode_text(state, about->now_ms, mode);
-	strbuf_addf(out, "\n  %s%s of plan %s, %s -> %s, %s\n",
+	strbuf_addstr(out, "\n  ");
+	if (g->way == WAY_FAILBACK)
+		strbuf_addf(out, "failback of %s: ", about->origin ? about->origin : "?");
+	strbuf_addf(out, "%s%s of plan %s, %s -> %s, %s\n",
 		    g->way == WAY_UNDO ? "undo of " : "", g->runbook, g->plan, g->from, g->to, mode);
 	strbuf_addf(out, "  started %s, last event after %s\n",
 		    clock_format_utc(state->started_ms, when),
@@ -287,7 +290,8 @@ write_conflicts(struct strbuf *out, const struct run_state *state,
 			continue;
 		strbuf_addf(out, "step %s left alone what it no longer found as it was set:\n",
 			    state->graph->steps[i].name);
-		conflicts_write(out, f->conflicts, f->n_conflicts, "      ");
+		conflicts_write(out, f->conflicts, f->n_conflicts, SIZE_MAX,
+				"      left alone: ");
 		if (state->ended && about->origin)
 			strbuf_addf(out, "  mend them, or have them put back whatever is there now:\n"
 				    "  resite undo %s --only %s --diverged restore --reason '...'\n",

@@ -9,7 +9,7 @@ struct status_about {
 	const char *run;     /* its id */
 	int owner_pid;       /* the process that has it; 0: nobody */
 	int64_t now_ms;      /* wall time */
-	const char *origin;  /* the run that it undoes; NULL: none */
+	const char *origin;  /* the run that it undoes or turns round; NULL: none */
 	bool all_steps;      /* also the steps that are done, in long runs */
 };
 

@@ -275,13 +275,38 @@ run_step(struct resite_op *op)
 
 /* --- revert ------------------------------------------------------------------------ */
 
+static void
+call_revert(struct resite_op *op, enum phase phase)
+{
+	if (call(op, phase, op->action.revert) == RESITE_PENDING)
+		send_verdict(op, RESITE_ERR_BUG, "revert returned PENDING, which only verify may");
+	if (op->revert.pulled != op->revert.done || !op->revert.all)
+		send_verdict(op, RESITE_ERR_BUG, "revert said OK, but told of %" PRIu64 " records of "
+			     "%" PRIu64 " what became of them", op->revert.done, op->revert.total);
+}
+
+/* The plugin's own eyes must now see each object as before, or one that was left alone and
+ * told of.  Its verify could not judge that: others may be where the apply once put these. */
+static void
+judge_revert(struct resite_op *op)
+{
+	op_revert_again(op);
+	call_revert(op, PHASE_VERIFY);
+	if (op->revert.ours)
+		send_verdict(op, RESITE_ERR_CONFLICT, "%" PRIu64 " of %" PRIu64 " objects still have the "
+			     "value that was to be put back from, after revert said OK; the first: %s",
+			     op->revert.ours, op->revert.total, op->revert.first);
+	if (op->revert.others > op->revert.left)
+		send_verdict(op, RESITE_ERR_CONFLICT, "%" PRIu64 " objects were changed by somebody else "
+			     "while they were put back", op->revert.others - op->revert.left);
+}
+
 /* What is no longer ours is reported and left, so the function's result says only
  * whether it came to the end of the records. */
 static _Noreturn void
 run_revert(struct resite_op *op)
 {
 	const char *name = json_str_or(op->spec, "revert", "");
-	uint64_t left;
 
 	op->revert.way = revert_way_from_name(name);
 	op->revert.total = (uint64_t)json_int_or(op->spec, "records", 0);
@@ -290,11 +315,9 @@ run_revert(struct resite_op *op)
 			     "and resite-worker from one version", name);
 	if (!op->action.revert)
 		send_verdict(op, RESITE_ERR_INVALID, "action %s has no revert", op->action.name);
-	call(op, PHASE_REVERT, op->action.revert);
-	left = op->revert.pulled - op->revert.done;
-	if (left || !op->revert.all)
-		send_verdict(op, RESITE_ERR_BUG, "revert said OK, but told of %" PRIu64 " records of "
-			     "%" PRIu64 " what became of them", op->revert.done, op->revert.total);
+	call_revert(op, PHASE_REVERT);
+	if (op->revert.way != RESITE_LOOK && json_bool_or(op->spec, "judge", false))
+		judge_revert(op);
 	send_result(op, RESITE_OK);
 }
 

@@ -83,6 +83,11 @@ struct resite_op {
 		unsigned n_items;
 		uint64_t pulled, done;  /* records handed out; reported */
 		uint64_t total;         /* how many there are, for progress */
+		uint64_t left;          /* objects that were told of as left alone */
+		bool judging;           /* the look after it: nothing is told to the parent */
+		bool again;             /* the next pull begins anew */
+		uint64_t ours, others;  /* judging: not put back; left alone */
+		char first[256];        /* of ours */
 	} revert;
 };
 
@@ -140,6 +145,8 @@ void op_close_reverted(struct resite_op *op);
 int op_undo_next(struct resite_op *op, uint32_t *version, const struct resite_kv **kv,
 		 uint32_t *n);
 int op_revert_way(struct resite_op *op);
+/* The records come once more, from the newest on, to be looked at only. */
+void op_revert_again(struct resite_op *op);
 int op_reverted(struct resite_op *op, const char *object, int result, const char *was,
 		const char *set, const char *now);
 /* Says that the orchestrator is gone. */

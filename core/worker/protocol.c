@@ -143,6 +143,8 @@ protocol_write_attempt(struct strbuf *sb, const struct attempt_spec *spec)
 	if (revert_way_name(spec->revert))
 		strbuf_addf(sb, ",\"revert\":\"%s\",\"records\":%" PRIu64,
 			    revert_way_name(spec->revert), spec->n_records);
+	if (revert_way_name(spec->revert) && spec->judge)
+		strbuf_addstr(sb, ",\"judge\":true");
 	strbuf_addstr(sb, "}\n");
 }
 

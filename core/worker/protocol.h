@@ -28,7 +28,7 @@
  *	output    {name, value}
  *	progress  {done, total, what}
  *	secret    {id, ref}: wants secret
- *	pull      {id}: wants records, the next ones of the step
+ *	pull      {id, again}: wants records, the next ones of the step; again: the newest ones
  *	reverted  {put_back, already, items:[{object, result, was, set, now}]}: what became of
  *	          records.  result: "put_back", "conflict", "gone" or "refused"; items name
  *	          those that are in neither count, and in a "look" also those to put back
@@ -100,6 +100,7 @@ struct attempt_spec {
 	const char *checkpoint;          /* name of the last checkpoint, or NULL */
 	const char *checkpoint_data;     /* its data */
 	int revert;                      /* enum resite_revert_way: only revert runs; 0: the step */
+	bool judge;                      /* revert: a look at all records must find each done */
 	uint64_t n_records;              /* for its progress: how many there are to pull */
 };
 

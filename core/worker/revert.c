@@ -2,6 +2,7 @@
 #include "core/base/base.h"
 #include "core/worker/op.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,9 @@ fetch_batch(struct resite_op *op)
 	sb = op_line_begin(op, "pull");
 	id = ++op->last_id;
 	op_put_int(sb, "id", id);
+	if (op->revert.again)
+		strbuf_addstr(sb, ",\"again\":true");
+	op->revert.again = false;
 	op_line_end(op, false);
 	answer = op_ask(op, id);
 	if (!answer)
@@ -133,11 +137,36 @@ add_item(struct resite_op *op, const char *object, int result, const char *was, 
 	op->revert.n_items++;
 }
 
+/* What a look after a revert finds.  Who cannot look is believed. */
+static void
+judge(struct resite_op *op, const char *object, int result, bool looked)
+{
+	if (result == RESITE_REVERTED_PUT_BACK && looked) {
+		if (!op->revert.ours++)
+			snprintf(op->revert.first, sizeof(op->revert.first), "%s", object);
+	} else if (result != RESITE_REVERTED_ALREADY && result != RESITE_REVERTED_PUT_BACK) {
+		op->revert.others++;
+	}
+}
+
+void
+op_revert_again(struct resite_op *op)
+{
+	op->revert.way = RESITE_LOOK;
+	op->revert.judging = op->revert.again = true;
+	op->revert.all = false;
+	op->revert.pulled = op->revert.done = op->revert.ours = op->revert.others = 0;
+	op->revert.next = 0;
+	json_decref(op->revert.batch);
+	op->revert.batch = NULL;
+}
+
 int
 op_reverted(struct resite_op *op, const char *object, int result, const char *was,
 	    const char *set, const char *now)
 {
 	bool look = op->revert.way == RESITE_LOOK;
+	bool unseen = look && result == RESITE_REVERTED_PUT_BACK && set && !now;
 
 	if (!op->revert.way || !reverted_name(result)) {
 		op_explain(op, op->revert.way ? "reverted was told an unknown result" :
@@ -147,12 +176,17 @@ op_reverted(struct resite_op *op, const char *object, int result, const char *wa
 	if (atomic_load(&op->gone))
 		return op_gone(op);
 	pthread_mutex_lock(&op->out_lock);
-	if (result == RESITE_REVERTED_ALREADY)
+	if (op->revert.judging)
+		judge(op, object, result, !unseen);
+	else if (result == RESITE_REVERTED_ALREADY)
 		op->revert.already++;
 	else if (result == RESITE_REVERTED_PUT_BACK && !look)
 		op->revert.put_back++;
-	else
-		add_item(op, object, result, was, set, now);
+	else {
+		op->revert.left++;
+		add_item(op, object, result, was, set,
+			 unseen ? "not looked at: only the revert itself knows" : now);
+	}
 	if (op->revert.n_items >= ITEMS_MAX || op->revert.items.len >= ITEMS_BYTES)
 		op_close_reverted(op);
 	op_unlock(op, false);

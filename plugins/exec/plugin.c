@@ -491,8 +491,7 @@ revert_one(ARGS, uint32_t version, const struct resite_kv *kv, uint32_t n)
 		return resite_fail(op, host, RESITE_ERR_REFUSED, NULL,
 				   "an undo record of version %u is from a newer exec plugin", version);
 	if (host->revert_way(op) == RESITE_LOOK)
-		return tell_reverted(op, host, kv, n, RESITE_REVERTED_PUT_BACK,
-				     "not looked at: only the revert command knows");
+		return tell_reverted(op, host, kv, n, RESITE_REVERTED_PUT_BACK, NULL);
 	rc = run_job(&j, kv, n);
 	now = j.report.last_line ? j.report.last_line : "the command does not say";
 	if (rc == RESITE_OK)

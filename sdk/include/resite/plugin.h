@@ -135,7 +135,8 @@ struct resite_host {
 	int (*revert_way)(struct resite_op *); /* enum resite_revert_way */
 	/* revert: once for each record pulled, in any order.  object: by the name that
 	 * change() gives it in probe; result: enum resite_reverted; was: the former value,
-	 * set: what we wrote, now: what was found there; NULL: none. */
+	 * set: what we wrote, now: what was found there; NULL: none.  A look that cannot
+	 * look says PUT_BACK with set and without now. */
 	int (*reverted)(struct resite_op *, const char *object, int result, const char *was,
 			const char *set, const char *now);
 	/* Durable marker; a re-run after a crash sees the last one. */

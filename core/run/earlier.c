@@ -1,0 +1,134 @@
+#include "core/base/base.h"
+#include "core/plan/graph.h"
+#include "core/run/earlier.h"
+#include "core/run/lock.h"
+
+#include <string.h>
+
+struct earlier {
+	const struct settings *settings;
+	struct store *store;
+	const char *origin;
+	int way;         /* of the new run */
+	struct error *err;
+	json_t *covered; /* step -> the undo that has put it back */
+};
+
+#define SEEN_ENOUGH 1 /* made negative: the answer that ends a read */
+
+static int
+keep_event(void *ctx, int64_t seq, const char *text, size_t len)
+{
+	json_t **event = ctx;
+
+	(void)seq;
+	*event = json_parse(text, len, NULL);
+	return -SEEN_ENOUGH;
+}
+
+static json_t *
+event_at(struct store *store, const char *run, int64_t seq)
+{
+	json_t *event = NULL;
+
+	store_read(store, run, seq, keep_event, &event, NULL);
+	return event;
+}
+
+static int
+refuse_second(const struct earlier *e, const char *run, int way)
+{
+	int pid = run_lock_owner(e->settings->state_dir, run);
+
+	if (pid)
+		return error_set(e->err, E_REFUSED, "the %s of run %s is under way: run %s (process %d), "
+				 "resite status %s shows it", way_name(way), e->origin, run, pid, run);
+	return error_set(e->err, E_REFUSED, "the %s of run %s was begun by run %s and is not done: "
+			 "resite resume %s", way_name(way), e->origin, run, run);
+}
+
+static void
+note_covered(struct earlier *e, const char *run, const json_t *first)
+{
+	const json_t *steps = json_object_get(first, "undo"), *one;
+	size_t i;
+
+	json_array_foreach(steps, i, one)
+		if (json_int_or(one, "records", 0))
+			json_object_set_new(e->covered, json_str_or(one, "step", ""), json_string(run));
+}
+
+/* A failback that went to its end has been everywhere, whatever it left alone; an undo may
+ * have been of some steps, and those that it left alone may be tried again. */
+static int
+take_ended(struct earlier *e, const char *run, const json_t *first, const char *outcome)
+{
+	bool done = !strcmp(outcome, "done");
+
+	if (way_parse(json_str_or(first, "way", "")) == WAY_UNDO) {
+		if (done)
+			note_covered(e, run, first);
+		return 0;
+	}
+	if (e->way != WAY_FAILBACK || (!done && strcmp(outcome, "conflicts")))
+		return 0;
+	return error_set(e->err, E_REFUSED, "run %s was turned round already, by run %s (resite status "
+			 "%s)", e->origin, run, run);
+}
+
+static int
+look_at_run(void *ctx, const char *run, int64_t last_seq)
+{
+	struct earlier *e = ctx;
+	json_t *first = event_at(e->store, run, 1), *last = NULL;
+	int rc = 0, way = way_parse(json_str_or(first, "way", "run"));
+
+	if (way != WAY_RUN && !strcmp(json_str_or(first, "origin", ""), e->origin)) {
+		last = event_at(e->store, run, last_seq);
+		if (strcmp(json_str_or(last, "kind", ""), "run.ended"))
+			rc = refuse_second(e, run, way);
+		else
+			rc = take_ended(e, run, first, json_str_or(last, "outcome", ""));
+	}
+	json_decref(first);
+	json_decref(last);
+	return rc;
+}
+
+/* What an undo with nothing left over has put back is not there to be put back again. */
+static int
+refuse_covered(const struct earlier *e, const json_t *decided)
+{
+	const char *by = NULL;
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(decided, i, one) {
+		const char *step = json_str_or(one, "step", "");
+
+		if (!json_int_or(one, "records", 0))
+			continue;
+		by = json_str_or(e->covered, step, NULL);
+		if (!by)
+			return 0;
+	}
+	if (!by)
+		return 0;
+	return error_set(e->err, E_REFUSED, "run %s was undone already, by run %s: nothing is left to "
+			 "put back (resite status %s)", e->origin, by, by);
+}
+
+int
+earlier_check(const struct settings *settings, struct store *store, const char *origin, int way,
+	      const json_t *decided, struct error *err)
+{
+	struct earlier e = {.settings = settings, .store = store, .origin = origin, .way = way,
+			    .err = err, .covered = json_object()};
+	int rc = e.covered ? store_list(store, look_at_run, &e, err)
+			   : error_set(err, E_NOMEM, "out of memory");
+
+	if (rc == 0)
+		rc = refuse_covered(&e, decided);
+	json_decref(e.covered);
+	return rc;
+}
