@@ -14,6 +14,8 @@
  *	                  "failback", then with origin: the run that is undone or turned round.
  *	                  undo also: {undo: [{step, records} | {step, why}], diverged: "leave" |
  *	                  "restore", past_no_return, reason}; see engine/undo.h
+ *	                  failback also: {failback: [{step, records}], diverged: "leave" |
+ *	                  "restore", reason}; diverged only when a person has said it
  *	run.resumed      {actor, host, pid}: open attempts are unknown from here on
  *	run.paused, run.stopped  {why}
  *	run.ended        {outcome: "done" | "failed" | "abandoned" | "conflicts" (undo: some

@@ -94,7 +94,7 @@ graph_step_ifs(const struct graph *g, uint32_t step, graph_output_fn *output, vo
 	struct strbuf text = STRBUF_INIT;
 	int rc = 1;
 
-	for (uint32_t i = 0; g->way != WAY_UNDO && rc == 1 && i < a.step->n_ifs; i++) {
+	for (uint32_t i = 0; g->way != WAY_UNDO && !a.step->records && rc == 1 && i < a.step->n_ifs; i++) {
 		const struct step_if *one = &a.step->ifs[i];
 		enum cond_result is = cond_eval(one->cond, ask_output, &a, err);
 

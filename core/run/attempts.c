@@ -90,10 +90,8 @@ write_spec(const struct live *a, int64_t timeout_ms, struct strbuf *line, struct
 	json_t *params = NULL;
 	struct step_source from = undo_source_of(l, a->step);
 	char why[ERROR_MAX];
-	int rc = 0;
+	int rc = graph_step_ifs(l->graph, a->step, run_state_output, l->state, why, err);
 
-	if (!step_of(a)->records)
-		rc = graph_step_ifs(l->graph, a->step, run_state_output, l->state, why, err);
 	if (rc >= 0)
 		rc = graph_step_params(from.graph, from.step, run_state_output,
 				       (struct run_state *)(uintptr_t)from.state, &text, err);
