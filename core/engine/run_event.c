@@ -135,6 +135,7 @@ static const struct {
 	[EVENT_MODE] = {"operator.mode", OF_RUN, read_mode},
 	[EVENT_ABANDON] = {"operator.abandon", OF_RUN, read_word},
 	[EVENT_REFUSED] = {"operator.refused", OF_RUN, NULL},
+	[EVENT_RUN_TOOK] = {"run.took", OF_RUN, NULL},
 };
 
 static int

@@ -36,6 +36,7 @@ enum event_kind {
 	EVENT_MODE,
 	EVENT_ABANDON,
 	EVENT_REFUSED,
+	EVENT_RUN_TOOK,
 	EVENT_KINDS
 };
 

@@ -302,6 +302,7 @@ apply_attempt_started(const struct applying *a)
 		return misfit(a, "the step was not ready for this attempt");
 	if (!a->facts->started_ms)
 		a->facts->started_ms = a->time_ms;
+	a->facts->attempt_ms = a->time_ms;
 	a->facts->intent = a->event->apply;
 	if (a->event->revert)
 		forget_reverted(a->facts);
@@ -391,6 +392,8 @@ apply_attempt_ended(const struct applying *a)
 			 e->retry_after_ms, a->time_ms))
 		return misfit(a, "no attempt was open");
 	a->facts->ended_ms = a->time_ms;
+	if (e->outcome == OUTCOME_OK)
+		a->facts->took_ms = a->time_ms - a->facts->attempt_ms;
 	a->facts->in_doubt |= a->facts->intent && e->outcome == OUTCOME_UNKNOWN;
 	a->facts->intent = false;
 	return keep(a, &a->facts->text, e->outcome == OUTCOME_OK ? NULL : e->text);
@@ -564,6 +567,7 @@ static int (*const apply_kind[EVENT_KINDS])(const struct applying *) = {
 	[EVENT_MODE] = apply_mode,
 	[EVENT_ABANDON] = apply_nothing,
 	[EVENT_REFUSED] = apply_nothing,
+	[EVENT_RUN_TOOK] = apply_nothing,
 };
 
 /* Such a word was judged by the state before time went on to it: a wait may have ended

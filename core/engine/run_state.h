@@ -8,8 +8,9 @@
  *
  * Events (members beside seq, time, prev; see core/store/journal.h):
  *	run.started      {actor, format, run, plan, runbook, from, to, mode, only, jobs,
- *	                  text, version, host, pid, previewed}; previewed only with
- *	                  --as-previewed: {made, sha256, steps: {NAME: {now, fingerprint,
+ *	                  text, version, host, pid, expected_ms, previewed};
+ *	                  expected_ms: [for each step], not when all are alike; previewed only
+ *	                  with --as-previewed: {made, sha256, steps: {NAME: {now, fingerprint,
  *	                  changes, total}}}.  way: "run" (when absent), "undo" or
  *	                  "failback", then with origin: the run that is undone or turned round.
  *	                  undo also: {undo: [{step, records} | {step, why}], diverged: "leave" |
@@ -18,6 +19,8 @@
  *	                  "restore", reason}; diverged only when a person has said it
  *	run.resumed      {actor, host, pid}: open attempts are unknown from here on
  *	run.paused, run.stopped  {why}
+ *	run.took         {plan, runbook, from, to, way, rehearsal, ms: {STEP: 12, …}}: what
+ *	                  each step's last good attempt took; right before run.ended
  *	run.ended        {outcome: "done" | "failed" | "abandoned" | "conflicts" (undo: some
  *	                  objects were left alone) | "undone" (a run that had not ended: {actor,
  *	                  by: the undo})}
@@ -64,6 +67,8 @@ enum hold { HOLD_NONE, HOLD_PAUSE, HOLD_STOP, HOLD_STOP_NOW };
 struct step_facts {
 	int64_t started_ms;      /* of the first attempt or gate; 0: not yet */
 	int64_t ended_ms;        /* when it was settled or failed last; 0: not yet */
+	int64_t attempt_ms;      /* when the last attempt began */
+	int64_t took_ms;         /* the last attempt that ended ok; 0: none */
 	char *now;               /* the last probe's line, or NULL */
 	uint64_t changes, total; /* the last probe's count */
 	bool probed;             /* changes and total are known */

@@ -376,6 +376,7 @@ bind_step(struct binder *b, uint32_t unit, struct step *ret)
 	ret->params = arena_strndup(b->own, b->json.buf, b->json.len);
 	b->nomem |= !ret->params;
 	ret->timeout_ms = step_timeout(s, w->action, ret->builtin);
+	ret->takes_ms = s->takes_ms;
 	ret->retry = s->retry;
 	ret->expect_max = s->expect_max;
 	ret->expect_percent = s->expect_percent;

@@ -35,6 +35,7 @@ struct step {
 	const uint32_t *limits;              /* n_limits indices into graph.limits */
 	const char *params;                  /* compact JSON object, typed; see deferred */
 	int64_t timeout_ms;                  /* 0: none */
+	int64_t takes_ms;                    /* expected duration by the plan; 0: it does not say */
 	struct plan_retry retry;
 	int64_t expect_max;                  /* -1: any number of changes */
 	int32_t expect_percent;              /* -1: any part of the objects */

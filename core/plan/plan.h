@@ -74,6 +74,7 @@ struct plan_step { /* as written; NULL and -1: not written */
 	const config_setting_t *with, *after, *limits; /* checked for their form */
 	struct place at;
 	int64_t timeout_ms;            /* -1 */
+	int64_t takes_ms;              /* expected duration, for the order alone; 0 */
 	struct plan_retry retry;       /* with defaults */
 	int64_t expect_max;            /* -1 */
 	int expect_percent;            /* -1 */

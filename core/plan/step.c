@@ -101,6 +101,19 @@ read_timeout(const struct reader *r, const config_setting_t *s, void *into)
 }
 
 static void
+read_takes(const struct reader *r, const config_setting_t *s, void *into)
+{
+	int64_t ms;
+
+	if (!reader_duration(r, s, &ms))
+		return;
+	if (ms > 0)
+		step_of(into)->takes_ms = ms;
+	else
+		reader_error(r, s, "'takes' must be more than 0");
+}
+
+static void
 read_attempts(const struct reader *r, const config_setting_t *s, void *into)
 {
 	int64_t n;
@@ -238,7 +251,7 @@ read_point_of_no_return(const struct reader *r, const config_setting_t *s, void 
 
 static const struct key step_keys[] = {
 	{"name", read_nothing}, {"does", read_does}, {"with", read_with}, {"after", read_after},
-	{"workload", read_workload}, {"timeout", read_timeout}, {"retry", read_retry},
+	{"workload", read_workload}, {"timeout", read_timeout}, {"takes", read_takes}, {"retry", read_retry},
 	{"limits", read_limits}, {"expect", read_expect}, {"on_failure", read_on_failure},
 	{"modes", read_modes}, {"rehearse", read_rehearse}, {"for_each", read_for_each},
 	{"if", read_if}, {"tolerates_loss", read_tolerates_loss},

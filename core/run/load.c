@@ -2,6 +2,7 @@
 #include "core/base/clock.h"
 #include "core/engine/failback.h"
 #include "core/engine/undo.h"
+#include "core/run/durations.h"
 #include "core/run/load.h"
 #include "core/run/signed.h"
 #include "core/run/undo_source.h"
@@ -265,6 +266,7 @@ start_fold(struct loading *ld, const json_t *first, struct error *err)
 {
 	struct loaded *l = ld->l;
 	struct run_config config = {.jobs = (uint32_t)json_int_or(first, "jobs", 1)};
+	int64_t *expected_ms = NULL;
 	int rc;
 
 	if (strcmp(json_str_or(first, "kind", ""), "run.started"))
@@ -282,8 +284,14 @@ start_fold(struct loading *ld, const json_t *first, struct error *err)
 		rc = bind_way(l, first, err);
 	if (rc < 0)
 		return rc;
+	rc = durations_from_json(json_object_get(first, "expected_ms"), l->graph->n_steps,
+				 &expected_ms, err);
+	if (rc < 0)
+		return rc;
 	l->first = json_incref((json_t *)(uintptr_t)first);
+	config.weight_ms = expected_ms;
 	l->state = run_state_new(l->graph, &config);
+	free(expected_ms);
 	return l->state ? 0 : error_set(err, E_NOMEM, "out of memory");
 }
 

@@ -48,6 +48,7 @@ struct run {
 	const struct run_options *options;
 	const struct run_observer *observer;
 	struct store *store;          /* borrowed */
+	int64_t *expected_ms;         /* of each step, by history or plan; NULL: all alike */
 	struct journal *journal;
 	json_t *signers;              /* for run.started; NULL in a resume */
 	struct redact secrets;        /* values read so far */

@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/base/vec.h"
 #include "core/engine/decide.h"
+#include "core/run/durations.h"
 #include "core/run/hear.h"
 #include "core/run/orchestra.h"
 
@@ -204,8 +205,10 @@ static void
 finish_done(struct run *run)
 {
 	const char *outcome = decide_outcome(run->l->state);
-	json_t *event = event_new("run.ended", NULL);
+	json_t *event = event_new("run.ended", NULL), *took = durations_event(run->l->state);
 
+	if (took)
+		run_record(run, took);
 	if (event)
 		json_object_set_new(event, "outcome", json_string(outcome));
 	finish(run, strcmp(outcome, "done") ? EXIT_FAILED : EXIT_DONE, event);

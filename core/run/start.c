@@ -1,6 +1,7 @@
 /* How a run begins and is taken up again: its locks, its first event. */
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/run/durations.h"
 #include "core/run/orchestra.h"
 #include "core/run/plan_lock.h"
 #include "core/run/signed.h"
@@ -65,6 +66,9 @@ started_event(const struct run *run)
 	}
 	json_object_set_new(event, "jobs", json_integer(run->settings->jobs));
 	json_object_set_new(event, "plugins", schemas_to_json(l->schemas));
+	if (run->expected_ms)
+		json_object_set_new(event, "expected_ms",
+				    durations_to_json(run->expected_ms, g->n_steps));
 	if (run->options->previewed)
 		json_object_set(event, "previewed", (json_t *)(uintptr_t)run->options->previewed);
 	json_object_set_new(event, "text", plan_text_to_json(&l->text));
@@ -154,8 +158,23 @@ give_up(struct run *run, int rc)
 {
 	json_decref(run->signers);
 	free(run->lost);
+	free(run->expected_ms);
 	run_release_locks(run);
 	return rc;
+}
+
+/* An undo has its state already. */
+static int
+make_state(struct run *run, struct store *store, struct error *err)
+{
+	struct loaded *l = run->l;
+	int rc = l->state ? 0 : durations_expected(store, l->graph, &run->expected_ms, err);
+
+	if (rc < 0 || l->state)
+		return rc;
+	l->state = run_state_new(l->graph, &(struct run_config){.jobs = run->settings->jobs,
+								.weight_ms = run->expected_ms});
+	return l->state ? 0 : error_set(err, E_NOMEM, "out of memory");
 }
 
 int
@@ -165,7 +184,6 @@ run_start(struct loaded *l, const struct settings *settings, struct store *store
 {
 	struct run run = {.l = l, .settings = settings, .options = options, .observer = observer,
 			  .lock = RUN_LOCK_INIT, .origin_lock = RUN_LOCK_INIT, .plan_fd = -1};
-	struct run_config config = {.jobs = settings->jobs};
 	int rc = take_locks(&run, 0, clock_wall_ms(), err);
 	json_t *first;
 
@@ -177,13 +195,13 @@ run_start(struct loaded *l, const struct settings *settings, struct store *store
 	}
 	if (rc == 0)
 		rc = take_origin(&run, store, err);
-	if (rc == 0 && !l->state)
-		l->state = run_state_new(l->graph, &config);
-	if (rc == 0 && !l->state)
-		rc = error_set(err, E_NOMEM, "out of memory");
+	if (rc == 0)
+		rc = make_state(&run, store, err);
 	if (rc < 0)
 		return give_up(&run, rc);
 	first = started_event(&run);
+	free(run.expected_ms);
+	run.expected_ms = NULL;
 	rc = run_orchestrate(&run, store, NULL, first, ret_exit, err);
 	json_decref(first);
 	return rc;
