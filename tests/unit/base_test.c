@@ -5,6 +5,7 @@
 #include "core/base/json.h"
 #include "core/base/redact.h"
 #include "core/base/strbuf.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -160,8 +161,6 @@ main(void)
 {
 	Suite *s = suite_create("base");
 	TCase *tc = tcase_create("base");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, a_string_grows_and_stays_terminated);
 	tcase_add_test(tc, a_full_disk_has_a_code_of_its_own);
@@ -173,9 +172,5 @@ main(void)
 	tcase_add_test(tc, a_known_secret_never_stays_in_a_text);
 	tcase_add_test(tc, times_read_as_people_write_them);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include "core/certify/cut.h"
 #include "core/certify/files.h"
 #include "core/certify/world.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -318,8 +319,6 @@ main(void)
 {
 	TCase *tcase = tcase_create("certify");
 	Suite *suite = suite_create("certify");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, a_case_is_written_as_it_is_read);
 	tcase_add_test(tcase, what_is_no_case_is_refused);
@@ -331,9 +330,5 @@ main(void)
 	tcase_add_test(tcase, each_broken_rule_is_found);
 	tcase_add_test(tcase, a_change_without_intent_or_record_is_found);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

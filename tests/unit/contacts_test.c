@@ -5,6 +5,7 @@
 #include "plugins/contacts/lists.h"
 #include "plugins/contacts/text.h"
 #include "plugins/contacts/users.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -498,8 +499,6 @@ main(void)
 {
 	TCase *tc = tcase_create("contacts");
 	Suite *suite = suite_create("contacts");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -521,8 +520,5 @@ main(void)
 			    sizeof bad_documents / sizeof *bad_documents);
 	tcase_add_test(tc, hostile_resource_lists_are_told);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

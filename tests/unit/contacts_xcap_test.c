@@ -5,6 +5,7 @@
 #include "plugins/contacts/lists.h"
 #include "sdk/testkit/fakehost.h"
 #include "tests/unit/kamailio_rig.h"
+#include "tests/unit/run_suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -781,8 +782,6 @@ int
 main(void)
 {
 	Suite *suite = suite_create("contacts_xcap");
-	SRunner *runner;
-	int failed;
 
 	if (!kamailio_rig_possible()) {
 		fputs("skipped: kamailio with sqlite and xcap_server, or sqlite3, is not installed\n",
@@ -790,9 +789,5 @@ main(void)
 		return 77;
 	}
 	suite_add_tcase(suite, cases());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

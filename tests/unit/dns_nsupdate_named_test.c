@@ -3,6 +3,7 @@
 
 #include "sdk/testkit/fakehost.h"
 #include "tests/unit/named_server.h"
+#include "tests/unit/run_suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -631,8 +632,6 @@ main(void)
 {
 	Suite *suite = suite_create("dns-nsupdate with named");
 	TCase *tc = tcase_create("named");
-	SRunner *sr;
-	int failed;
 
 	if (!named_installed()) {
 		puts("named is not installed (apt-get install bind9): skipped");
@@ -668,9 +667,5 @@ main(void)
 	tcase_add_test(tc, a_lagging_secondary_is_waited_for_and_named_with_its_serial);
 	tcase_add_test(tc, the_zones_own_servers_are_asked_when_none_are_named);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

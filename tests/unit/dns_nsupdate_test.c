@@ -8,6 +8,7 @@
 #include "plugins/dns-nsupdate/update.h"
 #include "sdk/net/net.h"
 #include "sdk/testkit/fakehost.h"
+#include "tests/unit/run_suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -408,8 +409,6 @@ main(void)
 {
 	Suite *suite = suite_create("dns-nsupdate");
 	TCase *tc = tcase_create("alone");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, records_are_read_relative_to_the_zone_and_shown_in_one_form);
@@ -426,9 +425,5 @@ main(void)
 	tcase_add_test(tc, records_are_read_from_the_wire_in_canonical_form);
 	tcase_add_test(tc, a_broken_record_is_refused_wherever_it_breaks_off);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

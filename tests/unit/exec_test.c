@@ -1,6 +1,7 @@
 /* exec.run against real commands, in an in-process host. */
 #define _GNU_SOURCE
 #include "sdk/testkit/fakehost.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <resite/plugin.h>
@@ -364,11 +365,5 @@ make_suite(void)
 int
 main(void)
 {
-	SRunner *runner = srunner_create(make_suite());
-	int failed;
-
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(make_suite());
 }

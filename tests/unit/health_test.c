@@ -4,6 +4,7 @@
 #include "plugins/health/sipmsg.h"
 #include "sdk/testkit/fakehost.h"
 #include "tests/unit/named_server.h"
+#include "tests/unit/run_suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -554,8 +555,6 @@ main(void)
 {
 	Suite *suite = suite_create("health");
 	TCase *tc = tcase_create("alone");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_response_is_read_with_folded_and_compact_headers);
@@ -572,9 +571,5 @@ main(void)
 		add_real_server_tests(suite);
 	else
 		puts("named or kamailio is not installed: tests with them are skipped");
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

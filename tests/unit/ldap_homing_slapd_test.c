@@ -5,6 +5,7 @@
 
 #include "sdk/testkit/fakehost.h"
 #include "tests/unit/slapd_rig.h"
+#include "tests/unit/run_suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -734,8 +735,6 @@ main(void)
 {
 	Suite *s = suite_create("ldap_homing_slapd");
 	TCase *tc = tcase_create("slapd");
-	SRunner *sr;
-	int failed;
 
 	if (!rig_possible()) {
 		puts("skipped: slapd is not installed (apt-get install slapd)");
@@ -768,9 +767,5 @@ main(void)
 	tcase_add_test(tc, the_socket_and_who_owns_it_are_enough_with_external);
 	tcase_add_test(tc, starttls_works_with_the_right_ca_and_not_with_another);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

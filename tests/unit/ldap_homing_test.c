@@ -3,6 +3,7 @@
 
 #include "plugins/ldap-homing/names.h"
 #include "plugins/ldap-homing/result.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -125,8 +126,6 @@ main(void)
 {
 	Suite *s = suite_create("ldap_homing");
 	TCase *tc = tcase_create("pure");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, equal_dns_are_equal_whatever_their_case_and_spaces);
 	tcase_add_test(tc, a_value_cannot_break_out_of_its_filter);
@@ -134,9 +133,5 @@ main(void)
 	tcase_add_test(tc, the_fingerprint_knows_the_set_and_not_the_order);
 	tcase_add_test(tc, result_codes_name_the_reaction);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include "core/plan/secret.h"
 #include "core/plan/strmap.h"
 #include "core/plan/value.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -859,8 +860,6 @@ main(void)
 	const char *srcdir = getenv("srcdir");
 	Suite *suite = suite_create("plan");
 	TCase *tc = tcase_create("plan");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	if (!realpath(srcdir ? srcdir : ".", source_dir))
 		return 99;
@@ -883,8 +882,5 @@ main(void)
 	tcase_add_test(tc, mutated_plans_are_refused_or_bound_and_never_crash);
 	tcase_add_test(tc, ten_thousand_items_are_written_out_fast);
 	tcase_add_test(tc, a_large_plan_is_checked_fast_and_its_graph_is_small);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

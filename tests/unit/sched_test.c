@@ -1,6 +1,7 @@
 /* The scheduler's rules, one by one; whole schedules are in tests/golden. */
 #include "core/base/base.h"
 #include "core/engine/sched.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -348,8 +349,6 @@ main(void)
 {
 	Suite *s = suite_create("sched");
 	TCase *tc = tcase_create("sched");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, a_step_starts_when_its_last_dependency_is_done);
 	tcase_add_test(tc, the_longest_path_goes_first);
@@ -366,9 +365,5 @@ main(void)
 	tcase_add_test(tc, a_cycle_is_refused);
 	tcase_add_test(tc, what_a_journal_says_was_taken_can_be_told);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
 #include "core/store/journal.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <signal.h>
@@ -300,8 +301,6 @@ main(void)
 {
 	Suite *s = suite_create("store");
 	TCase *tc = tcase_create("store");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, two_writers_cannot_both_write_one_number);
 	tcase_add_test(tc, runs_do_not_see_each_other);
@@ -312,9 +311,5 @@ main(void)
 	tcase_add_test(tc, a_secret_does_not_reach_the_journal);
 	tcase_add_test(tc, a_full_disk_fails_the_whole_commit_and_loses_nothing);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -1,6 +1,7 @@
 /* Backup sets: complete or not there, and never used when damaged. */
 #define _GNU_SOURCE
 #include "sdk/vault/vault.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -461,8 +462,6 @@ main(void)
 {
 	TCase *tc = tcase_create("vault");
 	Suite *suite = suite_create("vault");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -486,8 +485,5 @@ main(void)
 	tcase_add_test(tc, verifying_can_be_stopped);
 	tcase_add_test(tc, a_file_that_changes_after_the_proof_is_found_while_it_is_read);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include "core/worker/parent.h"
 #include "core/worker/protocol.h"
 #include "core/worker/undo_line.h"
+#include "tests/unit/run_suite.h"
 
 #include <check.h>
 #include <resite/plugin.h>
@@ -261,8 +262,6 @@ main(void)
 {
 	Suite *suite = suite_create("worker");
 	TCase *tc = tcase_create("protocol");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, lines_are_whole_however_they_arrive);
 	tcase_add_test(tc, undo_records_in_our_own_form_are_counted_where_they_lie);
@@ -277,9 +276,5 @@ main(void)
 	tcase_add_test(tc, an_attempts_first_line_says_all_that_it_needs);
 	tcase_add_test(tc, every_phase_and_result_has_a_name_of_its_own);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }
