@@ -635,7 +635,7 @@ END_TEST
 /* An earlier attempt may have applied, and ended before verify was content. */
 START_TEST(what_probes_converged_is_verified_and_not_applied)
 {
-	struct attempt_spec spec = {.action = "lagging", .hold = true, .timeout_ms = 700};
+	struct attempt_spec spec = {.action = "lagging", .hold = true, .timeout_ms = 2000};
 	struct seen s;
 
 	seen_open(&s, "bad", -1);
