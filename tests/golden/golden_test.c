@@ -3,7 +3,8 @@
  *	why       one sentence: what the case protects
  *	plan      a plan; its plugin is `t` (fake.h), its runbook `move`
  *	case      optional lines KEY VALUE: from, to, mode, jobs, only (a workload),
- *	          weight STEP MS, previewed STEP FINGERPRINT CHANGES TOTAL
+ *	          weight STEP MS, put-back STEP RECORDS (then it is a failback),
+ *	          diverged leave, previewed STEP FINGERPRINT CHANGES TOTAL
  *	events    lines TIME WORD [STEP] [KEY=VALUE …]; text= takes the rest of the line.
  *	          Words of a worker: ok transient conflict refused invalid bug cancelled
  *	          unknown [retry_after= text=]; probed [told=no changes= total= now= fingerprint=],
@@ -19,6 +20,7 @@
  *
  * golden_test [NAME…]; GOLDEN_UPDATE=1 writes what comes out now. */
 #include "core/base/base.h"
+#include "core/engine/failback.h"
 #include "core/plan/mode.h"
 #include "core/plan/plan.h"
 #include "tests/golden/fake.h"
@@ -41,6 +43,8 @@ struct golden {
 	int mode;
 	uint32_t jobs;
 	json_t *previewed;         /* of run.started; or NULL */
+	json_t *put_back;          /* of failback_decide; NULL: it is no failback */
+	bool agreed;               /* --diverged leave */
 	char *weights;             /* lines of the case file that give weights */
 	struct graph *graph;
 	int64_t *weight_ms;
@@ -109,6 +113,18 @@ read_previewed(struct golden *g, char *line)
 				      fingerprint, "changes", atoi(changes), "total", atoi(line)));
 }
 
+/* STEP RECORDS */
+static void
+read_put_back(struct golden *g, char *line)
+{
+	const char *step = strsep(&line, " ");
+
+	if (!g->put_back)
+		g->put_back = json_array();
+	json_array_append_new(g->put_back, json_pack("{s:s, s:i}", "step", step, "records",
+						     line ? atoi(line) : 0));
+}
+
 static void
 read_key(struct golden *g, char *line)
 {
@@ -126,6 +142,10 @@ read_key(struct golden *g, char *line)
 		g->jobs = (uint32_t)atoi(line);
 	else if (!strcmp(key, "previewed"))
 		read_previewed(g, line);
+	else if (!strcmp(key, "put-back"))
+		read_put_back(g, line);
+	else if (!strcmp(key, "diverged"))
+		g->agreed = !strcmp(line, "leave");
 	else if (!strcmp(key, "only") && g->n_only < ONLY_MAX)
 		g->only[g->n_only++] = line;
 	else
@@ -187,6 +207,8 @@ bind(struct golden *g)
 		diags_print(&d, &said);
 		fail(g, "plan", said.buf);
 	}
+	if (g->graph && g->put_back)
+		failback_bind(g->graph, g->put_back, g->agreed);
 	strbuf_release(&said);
 	plan_free(plan);
 	plan_text_release(&text);
@@ -603,6 +625,7 @@ release(struct golden *g)
 	free(g->weight_ms);
 	free(g->weights);
 	json_decref(g->previewed);
+	json_decref(g->put_back);
 	vrun_release(&g->run);
 	graph_free(g->graph);
 	for (size_t i = 0; i < COUNT_OF(g->text); i++)
