@@ -13,8 +13,8 @@ ready_heap(struct sched *s, uint32_t step)
 	return s->node[step].flags & PROMPT ? &s->prompt : &s->ready;
 }
 
-static void
-set_state(struct sched *s, uint32_t step, enum step_state state)
+void
+sched__set_state(struct sched *s, uint32_t step, enum step_state state)
 {
 	s->count[s->node[step].state]--;
 	s->node[step].state = (uint8_t)state;
@@ -26,10 +26,10 @@ sched__make_ready(struct sched *s, uint32_t step)
 {
 	/* A dependency may have come back since it was ready first (sched_refile). */
 	if (s->node[step].blockers) {
-		set_state(s, step, STEP_WAITING);
+		sched__set_state(s, step, STEP_WAITING);
 		return;
 	}
-	set_state(s, step, STEP_READY);
+	sched__set_state(s, step, STEP_READY);
 	s->node[step].waits_for = NO_LIMIT;
 	heap_push(ready_heap(s, step), step);
 }
@@ -73,8 +73,8 @@ give_limits(struct sched *s, uint32_t step)
 }
 
 /* A READY step leaves the list it is in. */
-static void
-unlist(struct sched *s, uint32_t step)
+void
+sched__unlist(struct sched *s, uint32_t step)
 {
 	uint16_t limit = s->node[step].waits_for;
 
@@ -86,8 +86,8 @@ unlist(struct sched *s, uint32_t step)
 }
 
 /* step was woken for a place that it does not take: the next one may try. */
-static void
-pass_on(struct sched *s, uint32_t step)
+void
+sched__pass_on(struct sched *s, uint32_t step)
 {
 	for (uint32_t k = s->node[step].first_limit; k < s->node[step + 1].first_limit; k++) {
 		struct limit *l = &s->limit[s->limit_of[k]];
@@ -104,10 +104,10 @@ pass_on(struct sched *s, uint32_t step)
 /* --- the way of a step --------------------------------------------------- */
 
 /* step will not block its dependents any more. */
-static void
-settle(struct sched *s, uint32_t step, enum step_state state)
+void
+sched__settle(struct sched *s, uint32_t step, enum step_state state)
 {
-	set_state(s, step, state);
+	sched__set_state(s, step, state);
 	for (uint32_t e = s->node[step].first_out; e < s->node[step + 1].first_out; e++)
 		if (--s->node[s->out[e]].blockers == 0 &&
 		    s->node[s->out[e]].state == STEP_WAITING)
@@ -119,7 +119,7 @@ static void
 pass(struct sched *s, uint32_t step)
 {
 	s->node[step].passed_over = s->node[step].flags & SCHED_OUT;
-	settle(s, step, STEP_DONE);
+	sched__settle(s, step, STEP_DONE);
 }
 
 static bool
@@ -133,19 +133,19 @@ give_up(struct sched *s, uint32_t step)
 {
 	switch (s->node[step].policy) {
 	case POLICY_CONTINUE:
-		settle(s, step, STEP_FAILED);
+		sched__settle(s, step, STEP_FAILED);
 		return;
 	case POLICY_STOP:
 		s->node[step].stops = true;
 		s->stoppers++;
 		break;
 	}
-	set_state(s, step, STEP_ASK);
+	sched__set_state(s, step, STEP_ASK);
 }
 
 /* A person has answered for step: it stops the run no longer. */
-static void
-answered(struct sched *s, uint32_t step)
+void
+sched__answered(struct sched *s, uint32_t step)
 {
 	s->stoppers -= s->node[step].stops;
 	s->node[step].stops = false;
@@ -170,7 +170,7 @@ try_again(struct sched *s, uint32_t step, int64_t wait_ms, int64_t now_ms)
 		sched__make_ready(s, step);
 		return;
 	}
-	set_state(s, step, STEP_BACKOFF);
+	sched__set_state(s, step, STEP_BACKOFF);
 	/* A plugin may ask for any wait; "for ever" is one that a person ends. */
 	s->wake_key[step] = wait_ms < INT64_MAX - 1 - now_ms ? -(now_ms + wait_ms) : -(INT64_MAX - 1);
 	heap_push(&s->sleeping, step);
@@ -205,7 +205,7 @@ attempt_timeout(const struct sched *s, uint32_t step)
 static void
 open_attempt(struct sched *s, uint32_t step)
 {
-	set_state(s, step, STEP_RUNNING);
+	sched__set_state(s, step, STEP_RUNNING);
 	s->running++;
 	s->node[step].attempts++;
 	s->node[step].tries++;
@@ -242,7 +242,7 @@ take_prompt(struct sched *s, struct sched_command *ret)
 
 	if (is_gate(&s->node[step])) {
 		*ret = (struct sched_command){.kind = COMMAND_GATE, .step = step};
-		set_state(s, step, STEP_GATE);
+		sched__set_state(s, step, STEP_GATE);
 	} else {
 		*ret = (struct sched_command){.kind = COMMAND_PASS, .step = step};
 		pass(s, step);
@@ -267,7 +267,7 @@ sched_next(struct sched *s, struct sched_command *ret)
 		uint32_t step = heap_pop(&s->ready);
 
 		if (!take_limits(s, step)) {
-			pass_on(s, step);
+			sched__pass_on(s, step);
 			continue;
 		}
 		open_attempt(s, step);
@@ -285,7 +285,7 @@ told_of(struct sched *s, uint32_t step)
 {
 	if (s->node[step].state != STEP_READY || !is_undecided(&s->node[step]))
 		return;
-	unlist(s, step);
+	sched__unlist(s, step);
 	decided(s, step, true);
 }
 
@@ -303,10 +303,10 @@ sched_started(struct sched *s, uint32_t step, uint32_t attempt)
 	if (n->state != STEP_READY || n->flags & PROMPT ||
 	    attempt != n->attempts + 1)
 		return false;
-	unlist(s, step);
+	sched__unlist(s, step);
 	if (!take_limits(s, step)) {
 		/* Only a plan with other limits could have started it. */
-		unlist(s, step);
+		sched__unlist(s, step);
 		heap_push(&s->ready, step);
 		return false;
 	}
@@ -320,8 +320,8 @@ sched_gated(struct sched *s, uint32_t step)
 	told_of(s, step);
 	if (s->node[step].state != STEP_READY || !is_gate(&s->node[step]))
 		return false;
-	unlist(s, step);
-	set_state(s, step, STEP_GATE);
+	sched__unlist(s, step);
+	sched__set_state(s, step, STEP_GATE);
 	return true;
 }
 
@@ -331,7 +331,7 @@ sched_passed(struct sched *s, uint32_t step)
 	if (s->node[step].state != STEP_READY ||
 	    !(s->node[step].flags & (SCHED_INSTANT | SCHED_OUT | SCHED_IF)))
 		return false;
-	unlist(s, step);
+	sched__unlist(s, step);
 	pass(s, step);
 	return true;
 }
@@ -360,7 +360,7 @@ sched_ended(struct sched *s, uint32_t step, enum sched_outcome outcome, int64_t 
 	}
 	switch (outcome) {
 	case OUTCOME_OK:
-		settle(s, step, STEP_DONE);
+		sched__settle(s, step, STEP_DONE);
 		return true;
 	case OUTCOME_CANCELLED:
 		n->tries--;
@@ -398,162 +398,8 @@ sched_lost(struct sched *s)
 		if (n->flags & (SCHED_CAN_PROBE | SCHED_OUT))
 			sched__make_ready(s, i);
 		else
-			set_state(s, i, STEP_ASK);
+			sched__set_state(s, i, STEP_ASK);
 	}
-}
-
-/* --- operators ----------------------------------------------------------- */
-
-bool
-sched_approve(struct sched *s, uint32_t step)
-{
-	struct node *n = &s->node[step];
-
-	if (n->state != STEP_GATE)
-		return false;
-	if (--n->needs == 0)
-		settle(s, step, STEP_DONE);
-	return true;
-}
-
-void
-sched_unapprove(struct sched *s, uint32_t step)
-{
-	if (s->node[step].state == STEP_GATE)
-		s->node[step].needs++;
-}
-
-bool
-sched_retry(struct sched *s, uint32_t step)
-{
-	struct node *n = &s->node[step];
-
-	if (n->state == STEP_BACKOFF)
-		heap_remove(&s->sleeping, step);
-	else if (n->state != STEP_ASK)
-		return false;
-	n->tries = 0;
-	answered(s, step);
-	sched__make_ready(s, step);
-	return true;
-}
-
-/* A step that is not running and not settled yet is settled by a person. */
-static bool
-settle_by_word(struct sched *s, uint32_t step, enum step_state state)
-{
-	switch (s->node[step].state) {
-	case STEP_READY:
-		unlist(s, step);
-		pass_on(s, step);
-		break;
-	case STEP_BACKOFF:
-		heap_remove(&s->sleeping, step);
-		break;
-	case STEP_ASK:
-	case STEP_GATE:
-		break;
-	default:
-		return false;
-	}
-	answered(s, step);
-	settle(s, step, state);
-	return true;
-}
-
-bool
-sched_skip(struct sched *s, uint32_t step)
-{
-	return settle_by_word(s, step, STEP_SKIPPED);
-}
-
-bool
-sched_by_hand(struct sched *s, uint32_t step)
-{
-	return settle_by_word(s, step, STEP_BY_HAND);
-}
-
-void
-sched_stop(struct sched *s)
-{
-	s->told_to_stop = true;
-}
-
-void
-sched_continue(struct sched *s)
-{
-	s->told_to_stop = false;
-	for (uint32_t i = 0; s->stoppers && i < s->n_steps; i++)
-		answered(s, i);
-}
-
-/* --- the mode of the run ------------------------------------------------- */
-
-/* A step that has begun nothing, or waits for a person, waits as at first. */
-static void
-draw_back(struct sched *s, uint32_t step)
-{
-	switch (s->node[step].state) {
-	case STEP_READY:
-		unlist(s, step);
-		pass_on(s, step);
-		break;
-	case STEP_BACKOFF:
-		heap_remove(&s->sleeping, step);
-		break;
-	case STEP_ASK:
-		answered(s, step);
-		break;
-	case STEP_GATE:
-		break;
-	case STEP_DONE:
-		if (!s->node[step].passed_over)
-			return;
-		s->node[step].passed_over = false;
-		break;
-	default:
-		return;
-	}
-	set_state(s, step, STEP_WAITING);
-}
-
-void
-sched_set_out(struct sched *s, uint32_t step, bool out)
-{
-	if (out == sched_is_out(s, step))
-		return;
-	draw_back(s, step);
-	s->node[step].flags ^= SCHED_OUT;
-}
-
-static bool
-is_settled(const struct node *n)
-{
-	return n->state == STEP_DONE || n->state == STEP_SKIPPED || n->state == STEP_BY_HAND ||
-	       n->state == STEP_FAILED;
-}
-
-void
-sched_refile(struct sched *s)
-{
-	for (uint32_t i = 0; i < s->n_steps; i++)
-		s->node[i].blockers = 0;
-	for (uint32_t i = 0; i < s->n_steps; i++)
-		for (uint32_t e = s->node[i].first_out;
-		     !is_settled(&s->node[i]) && e < s->node[i + 1].first_out; e++)
-			s->node[s->out[e]].blockers++;
-	for (uint32_t i = 0; i < s->n_steps; i++) {
-		if (s->node[i].state == STEP_READY && s->node[i].blockers)
-			draw_back(s, i);
-		else if (s->node[i].state == STEP_WAITING && !s->node[i].blockers)
-			sched__make_ready(s, i);
-	}
-}
-
-bool
-sched_is_out(const struct sched *s, uint32_t step)
-{
-	return s->node[step].flags & SCHED_OUT;
 }
 
 /* --- questions ----------------------------------------------------------- */

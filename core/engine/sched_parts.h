@@ -52,7 +52,19 @@ struct sched {
 	size_t bytes;           /* allocated in all */
 };
 
-/* sched.c; sched_new makes the first steps ready with it. */
+/* --- sched.c --- */
+
+/* READY when nothing blocks it, else WAITING. */
 void sched__make_ready(struct sched *s, uint32_t step);
+/* The state alone, with the counts. */
+void sched__set_state(struct sched *s, uint32_t step, enum step_state state);
+/* A READY step leaves the list it is in. */
+void sched__unlist(struct sched *s, uint32_t step);
+/* step was woken for a place that it does not take: the next one may try. */
+void sched__pass_on(struct sched *s, uint32_t step);
+/* step will not block its dependents any more. */
+void sched__settle(struct sched *s, uint32_t step, enum step_state state);
+/* A person has answered for step: it stops the run no longer. */
+void sched__answered(struct sched *s, uint32_t step);
 
 #endif
