@@ -15,7 +15,8 @@ done
 users=${RESITE_TEST_USERS:-1000}
 start_lab "$users"
 export RESITE_LAB=$work/lab
-sed 's/lab-run/lab/' "$root/examples/open-uc/open-uc.conf" >"$plan"
+# The report reads every list, so that it can name those that differ.
+sed 's/lab-run/lab/; s/max_age = "26h";/& probe_sample = 1000000;/' "$root/examples/open-uc/open-uc.conf" >"$plan"
 
 ldap() {
 	"$1" -x -D "$LAB_BIND_DN" -y "$LAB_BIND_PASSWORD_FILE" -H "$LAB_DR_LDAP" "${@:2}"
@@ -105,6 +106,8 @@ same "names who was moved by somebody else, and who is gone" "$(printf '%s\n' "$
 same "the one who is gone as gone" "$gone" "$(reported "$work/report.json" users conflicts \
 	"and json_extract(c.value, '\$.result') = 'gone'")"
 same "who was created" "$created" "$(reported "$work/report.json" users created)"
+same "whose lists were changed" "$(printf 'sip:%s\n' "u00001@$LAB_DOMAIN" "u00101@$LAB_DOMAIN" "u00201@$LAB_DOMAIN")" \
+	"$(reported "$work/report.json" contacts change | LC_ALL=C sort)"
 exits 1 "the report for people" failback "$origin" --preview
 says "says what was changed" "diverged: $changed"
 says "to what" "now cn=3:1,"
