@@ -29,16 +29,29 @@ fill() {
 	printf '%s\n' "$text"
 }
 
+# run_slapd: starts the directory and waits until it answers; also one that crashed
+run_slapd() {
+	slapd -d "${directory_says-none}" -f slapd.conf -h "$ldap_url/" >>slapd.log 2>&1 &
+	slapd_pid=$!
+	until ldapwhoami -x -H "$ldap_url" >/dev/null 2>&1; do
+		kill -0 $slapd_pid 2>/dev/null || die "slapd ended: $(tail -n 3 slapd.log)"
+		sleep 0.05
+	done
+}
+
+# Who wants other than 100,000 users, more in slapd.conf, or more in its log, sets directory_users,
+# directory_more, directory_says.
 # shellcheck disable=SC2034 # names for templates
 start_slapd() {
 	PATH=$PATH:/usr/sbin
 	need slapd slapd
 	need ldapmodify ldap-utils
-	users=$(small 100000)
+	users=${directory_users:-$(small 100000)}
 	password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 	(umask 077; printf %s "$password" >password)
 	mkdir -p db
 	HOME=$PWD TOP=$top PASSWORD=$password fill "$here/conf/slapd.conf.in" >slapd.conf
+	printf '%s' "${directory_more-}" >>slapd.conf
 	{
 		DOMAIN=contoso.example SUFFIX=dc=contoso,dc=example RESITE_PASSWORD=$password \
 			REPLICATOR_PASSWORD=- REGISTRAR_PASSWORD=- fill "$top/lab/conf/tree.ldif.in"
@@ -46,13 +59,9 @@ start_slapd() {
 		"$build/lab/gen/gen" ldif --users "$users" --home "$pool_a" | tee users.ldif
 	} | slapadd -q -f slapd.conf >slapadd.log 2>&1 || die "slapadd: $(tail -n 3 slapadd.log)"
 	ldap_url=ldap://127.0.0.1:$(free_port)
-	slapd -d none -f slapd.conf -h "$ldap_url/" >slapd.log 2>&1 &
-	slapd_pid=$!
-	later "kill $slapd_pid; wait $slapd_pid"
-	until ldapwhoami -x -H "$ldap_url" >/dev/null 2>&1; do
-		kill -0 $slapd_pid 2>/dev/null || die "slapd ended: $(tail -n 3 slapd.log)"
-		sleep 0.05
-	done
+	run_slapd
+	# shellcheck disable=SC2016 # the one that runs then
+	later 'kill $slapd_pid; wait $slapd_pid'
 	write_changes "$pool_a" "$pool_b" >a-b.ldif
 	write_changes "$pool_b" "$pool_a" >b-a.ldif
 	from=a to=b

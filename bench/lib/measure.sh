@@ -34,6 +34,12 @@ goal() {
 	record goal "$1" value "$2" "$3" "$4" -
 }
 
+# worst_of SERIES: the greatest value of this row's so far; nothing when it has none
+worst_of() {
+	awk -F '\t' -v r="$row" -v s="$1" '$1 == r && $2 == "sample" && $3 == s && (!seen++ || $5 + 0 > m) { m = $5 + 0 }
+		END { if (seen) print m }' "$samples"
+}
+
 cpu_times() {
 	local user nice system idle_time iowait rest
 	read -r _ user nice system idle_time iowait rest </proc/stat

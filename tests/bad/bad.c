@@ -42,6 +42,22 @@ hang(ARGS)
 	return RESITE_OK;
 }
 
+/* Stopped, as by a debugger or a full terminal: not even TERM reaches it. */
+static int
+stops(ARGS)
+{
+	raise(SIGSTOP);
+	return hang(op, host);
+}
+
+/* Its parent hears no more of it than that it lives. */
+static int
+shuts(ARGS)
+{
+	close(3);
+	return hang(op, host);
+}
+
 static int
 polite_hang(ARGS)
 {
@@ -54,6 +70,22 @@ polite_hang(ARGS)
 static int
 liar_probe(ARGS)
 {
+	return host->state(op, "as ever", "f", 3, 5);
+}
+
+/* Which attempts of this plugin the process table has, and which one this is. */
+static int
+watchful_probe(ARGS)
+{
+	char path[64], line[512] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)getppid(), (int)getppid());
+	f = fopen(path, "re");
+	if (!f || !fgets(line, sizeof(line), f))
+		return RESITE_ERR_BUG;
+	fclose(f);
+	resite_log(op, host, RESITE_LOG_INFO, "attempt %d of: %s", (int)getpid(), line);
 	return host->state(op, "as ever", "f", 3, 5);
 }
 
@@ -345,6 +377,12 @@ static const struct resite_action actions[] = {
 	ACT("slow-cancel", slow_cancel),
 	{.name = "liar", .summary = "says OK, changes nothing", .default_timeout_ms = 60000,
 	 .probe = liar_probe, .apply = apply_ok},
+	{.name = "hangs", .summary = "ignores cancel and TERM", .default_timeout_ms = 60000,
+	 .probe = watchful_probe, .apply = hang},
+	{.name = "stops", .summary = "is stopped", .default_timeout_ms = 60000,
+	 .probe = watchful_probe, .apply = stops},
+	{.name = "shuts", .summary = "closes its socket and ignores TERM",
+	 .default_timeout_ms = 60000, .probe = watchful_probe, .apply = shuts},
 	{.name = "deaf-revert", .summary = "says nothing of its records",
 	 .default_timeout_ms = 60000, .apply = apply_ok, .revert = deaf_revert},
 	{.name = "never-verified", .summary = "verify is never content",
