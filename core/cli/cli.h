@@ -31,6 +31,8 @@ struct options {
 	bool print;                              /* --print */
 	bool json, wait, all, now;               /* --json --wait --all --now */
 	bool preview, past_no_return;            /* --preview --past-no-return */
+	uint64_t faults;                         /* --faults; 0: not given */
+	bool keep, finish;                       /* --keep --finish (rehearse) */
 	char **args;                             /* what is left, NULL-terminated */
 	int n_args;
 };
@@ -48,6 +50,7 @@ int cmd_run(const struct command *command, const struct options *options);
 int cmd_resume(const struct command *command, const struct options *options);
 int cmd_failback(const struct command *command, const struct options *options);
 int cmd_undo(const struct command *command, const struct options *options);
+int cmd_rehearse(const struct command *command, const struct options *options);
 int cmd_status(const struct command *command, const struct options *options);
 int cmd_verify(const struct command *command, const struct options *options);
 int cmd_history(const struct command *command, const struct options *options);
@@ -96,9 +99,10 @@ char *cli_way_id(const struct cli *cli, const char *way, const char *origin);
 typedef int cli_run_fn(struct loaded *, const struct settings *, struct store *,
 		       const struct run_options *, const struct run_observer *, int *,
 		       struct error *);
-/* Runs l with something to watch it by; an exit status.  previewed: what it is bound to, or
- * NULL. */
-int cli_carry_out(struct cli *cli, struct loaded *l, const json_t *previewed, cli_run_fn *fn);
+/* Runs l with something to watch it by; an exit status.  more: previewed, rehearsal, faults
+ * and alone are taken from it; NULL: none of them. */
+int cli_carry_out(struct cli *cli, struct loaded *l, const struct run_options *more,
+		  cli_run_fn *fn);
 
 /* Prints "resite: text" on stderr (as {"error"} on stdout with --json) and returns the
  * exit status that goes with the code. */

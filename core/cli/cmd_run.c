@@ -23,16 +23,20 @@ style_of(const struct options *o)
 
 /* Paused: stay when somebody sits at the terminal, who can answer from another one. */
 static struct run_options
-run_options(const struct options *o, const json_t *previewed)
+run_options(const struct options *o, const struct run_options *more)
 {
+	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+
 	return (struct run_options){
 		.only = o->only,
 		.n_only = o->n_only,
 		.beside = o->beside,
 		.n_beside = o->n_beside,
 		.reason = o->reason,
-		.previewed = previewed,
-		.wait_for_person = o->wait || (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)),
+		.previewed = more ? more->previewed : NULL,
+		.rehearsal = more ? more->rehearsal : NULL,
+		.faults = more ? more->faults : 0,
+		.wait_for_person = o->wait || (terminal && !(more && more->alone)),
 	};
 }
 
@@ -57,11 +61,11 @@ report(const struct options *o, const struct loaded *l)
 }
 
 int
-cli_carry_out(struct cli *cli, struct loaded *l, const json_t *previewed, cli_run_fn *fn)
+cli_carry_out(struct cli *cli, struct loaded *l, const struct run_options *more, cli_run_fn *fn)
 {
 	const struct options *o = cli->options;
 	struct progress *p = progress_new(style_of(o), o->verbose > 0 ? LOG_DEBUG : LOG_INFO);
-	struct run_options options = run_options(o, previewed);
+	struct run_options options = run_options(o, more);
 	struct run_observer observer;
 	struct error err = {E_NOMEM, "out of memory"};
 	int status = EXIT_FAILED, rc;
@@ -76,7 +80,8 @@ cli_carry_out(struct cli *cli, struct loaded *l, const json_t *previewed, cli_ru
 		if (l->state && sched_phase(l->state->sched) != RUN_DONE && err.code != E_BUSY &&
 		    err.code != E_REFUSED)
 			fprintf(stderr, "resite: nothing was started after that; when it is mended: "
-				"resite resume %s\n", l->run);
+				"resite %s %s\n", l->state->rehearsal ? "rehearse --finish" : "resume",
+				l->run);
 		return status;
 	}
 	report(o, l);
@@ -127,7 +132,7 @@ cmd_run(const struct command *command, const struct options *o)
 	if (rc == 0)
 		rc = cli_store(&cli, true);
 	if (rc == 0)
-		rc = cli_carry_out(&cli, &l, previewed, run_start);
+		rc = cli_carry_out(&cli, &l, &(struct run_options){.previewed = previewed}, run_start);
 	json_decref(previewed);
 	loaded_release(&l);
 	cli_close(&cli);

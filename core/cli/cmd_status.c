@@ -62,38 +62,41 @@ struct listing {
 	json_t *all; /* NULL: text */
 };
 
-#define SEEN_ENOUGH 1 /* made negative: the answer that ends a read */
-
-static int
-keep_first(void *ctx, int64_t seq, const char *text, size_t len)
+/* "rehearsed 2h05m ago: zero residue: 6 steps as before", as the end of a rehearsal has it. */
+static void
+print_rehearsed(const json_t *last)
 {
-	json_t **first = ctx;
+	const char *summary = json_str_or(last, "summary", NULL);
+	int64_t ms = clock_wall_ms() - clock_parse_utc(json_str_or(last, "time", ""));
+	char ago[CLOCK_TEXT_MAX];
 
-	(void)seq;
-	*first = json_parse(text, len, NULL);
-	return -SEEN_ENOUGH;
+	if (summary)
+		printf("  rehearsed %s ago: %s", clock_format_duration(ms > 0 ? ms : 0, ago), summary);
 }
 
 static int
 list_run(void *ctx, const char *run, int64_t last_seq)
 {
 	const struct listing *l = ctx;
-	json_t *first = NULL;
-	const char *origin, *way;
+	json_t *first = journal_event(l->store, run, 1);
+	json_t *last = journal_event(l->store, run, last_seq);
+	const char *origin = json_str_or(first, "origin", NULL);
+	const char *way = json_str_or(first, "way", "run");
 	int rc = 0;
 
-	store_read(l->store, run, 1, keep_first, &first, NULL);
-	origin = json_str_or(first, "origin", NULL);
-	way = json_str_or(first, "way", "run");
-	if (l->all)
-		rc = json_array_append_new(l->all, json_pack("{s:s, s:I, s:s, s:s*}", "run", run,
+	if (l->all) {
+		rc = json_array_append_new(l->all, json_pack("{s:s, s:I, s:s, s:s*, s:O*}", "run", run,
 					   "events", (json_int_t)last_seq, "way", way, "origin",
-					   origin)) < 0 ? E_NOMEM : 0;
-	else
-		printf("%-32s %8" PRId64 " events%s%s%s%s\n", run, last_seq, origin ? "  " : "",
+					   origin, "rehearsal", json_object_get(last, "summary")));
+	} else {
+		printf("%-32s %8" PRId64 " events%s%s%s%s", run, last_seq, origin ? "  " : "",
 		       origin ? way : "", origin ? " of " : "", origin ? origin : "");
+		print_rehearsed(last);
+		putchar('\n');
+	}
 	json_decref(first);
-	return rc;
+	json_decref(last);
+	return rc < 0 ? E_NOMEM : 0;
 }
 
 int

@@ -1,6 +1,7 @@
 #include "core/base/base.h"
 #include "core/cli/cli.h"
 #include "core/run/undo.h"
+#include "core/run/undo_source.h"
 #include "core/view/preview_text.h"
 
 #include <stdio.h>
@@ -60,6 +61,17 @@ undo_request(const struct options *o, const char *origin, struct undo_request *r
 	return 0;
 }
 
+/* A rehearsal is over only when it was compared. */
+static void
+say_rehearsal(const struct options *o, const struct loaded *l)
+{
+	const struct loaded *origin = l->source ? undo_source_run(l->source) : NULL;
+
+	if (origin && origin->state->rehearsal && !origin->state->ended && !o->preview)
+		fprintf(stderr, "resite: run %s was a rehearsal; to compare with what was before and to "
+			"end it: resite rehearse --finish %s\n", origin->run, origin->run);
+}
+
 int
 cmd_undo(const struct command *command, const struct options *o)
 {
@@ -83,6 +95,7 @@ cmd_undo(const struct command *command, const struct options *o)
 		rc = cli_fail(o, &err);
 	if (rc == 0)
 		rc = o->preview ? look(&cli, &l) : cli_carry_out(&cli, &l, NULL, run_start);
+	say_rehearsal(o, &l);
 	free(origin);
 	loaded_release(&l);
 	cli_close(&cli);

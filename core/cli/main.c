@@ -14,6 +14,8 @@ static const struct command commands[] = {
 	{"resume", "[RUN]", "go on with a run that was interrupted or paused", 0, 1, cmd_resume},
 	{"undo", "RUN", "put back what a run has changed; with --preview only look", 1, 1, cmd_undo},
 	{"failback", "RUN", "go the way of a run back; with --preview only report", 1, 1, cmd_failback},
+	{"rehearse", "PLAN RUNBOOK", "run what may be rehearsed, put it back, compare; --finish RUN", 1, 2,
+	 cmd_rehearse},
 	{"status", "[RUN]", "show a run (default: the last)", 0, 1, cmd_status},
 	{"verify", "[RUN]", "check every event of a journal: what can be trusted", 0, 1, cmd_verify},
 	{"history", "", "list all runs", 0, 0, cmd_history},
@@ -43,6 +45,9 @@ static const char options_help[] =
 	"  --diverged WHAT        undo, failback: what somebody else has changed since: leave (an\n"
 	"                         undo's default) or restore (needs --reason)\n"
 	"  --past-no-return       undo: also steps at or after a point of no return; needs --reason\n"
+	"  --faults SEED          rehearse: kill and delay workers on the way, chosen by the seed\n"
+	"  --finish               rehearse: put back and compare what RUN has left unfinished\n"
+	"  --keep                 rehearse: leave all as it is; --finish puts it back later\n"
 	"  --reason TEXT          why, for the journal (operator commands need it)\n"
 	"  -o FILE                preview, failback: keep what was found in a file\n"
 	"  --against FILE         preview: show what has moved since that file was made\n"
@@ -53,7 +58,7 @@ static const char options_help[] =
 	"  --group GROUP          run, resume: who may speak to the run, too ($RESITE_GROUP)\n"
 	"  --now                  stop: cancel the steps that run, too\n"
 	"  --beside-unfinished RUN  run: though that one has not ended (wants a reason)\n"
-	"  --wait                 run, resume: when paused, wait for a person's word\n"
+	"  --wait                 run, resume, rehearse: when paused, wait for a person's word\n"
 	"  --jobs N               steps under way at once (default 32)\n"
 	"  --state DIR            where journals are ($RESITE_STATE)\n"
 	"  --plugins DIR          where plugins are, more than once ($RESITE_PLUGINS)\n"

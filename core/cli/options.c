@@ -10,7 +10,7 @@
 enum { OPT_STATE = 256, OPT_PLUGINS, OPT_FROM, OPT_TO, OPT_MODE, OPT_ONLY, OPT_REASON, OPT_JOBS,
        OPT_EXPECT_HEAD, OPT_AS_PREVIEWED, OPT_AGAINST, OPT_DIVERGED, OPT_PREVIEW, OPT_PAST, OPT_JSON,
        OPT_WAIT, OPT_ALL, OPT_NOW, OPT_BESIDE, OPT_SEED, OPT_CASES, OPT_CASE, OPT_BROKEN,
-       OPT_PRINT, OPT_FILE, OPT_SIGNATURE, OPT_GROUP };
+       OPT_FAULTS, OPT_KEEP, OPT_FINISH, OPT_PRINT, OPT_FILE, OPT_SIGNATURE, OPT_GROUP };
 
 static const struct option long_options[] = {
 	{"state", required_argument, NULL, OPT_STATE},
@@ -41,6 +41,9 @@ static const struct option long_options[] = {
 	{"cases", required_argument, NULL, OPT_CASES},
 	{"case", required_argument, NULL, OPT_CASE},
 	{"broken", required_argument, NULL, OPT_BROKEN},
+	{"faults", required_argument, NULL, OPT_FAULTS},
+	{"keep", no_argument, NULL, OPT_KEEP},
+	{"finish", no_argument, NULL, OPT_FINISH},
 	{"verbose", no_argument, NULL, 'v'},
 	{"quiet", no_argument, NULL, 'q'},
 	{NULL, 0, NULL, 0},
@@ -162,6 +165,9 @@ set_option(struct options *o, int opt, const char *value)
 	case OPT_BESIDE: return add_beside(o, value);
 	case OPT_SEED: return set_number(&o->seed, "--seed", value);
 	case OPT_CASES: return set_cases(o, value);
+	case OPT_FAULTS: return set_number(&o->faults, "--faults", value);
+	case OPT_KEEP: o->keep = true; break;
+	case OPT_FINISH: o->finish = true; break;
 	case OPT_CASE: o->only_case = value; break;
 	case OPT_BROKEN: o->broken = value; break;
 	case 'v': o->verbose++; break;

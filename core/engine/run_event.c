@@ -8,6 +8,13 @@ static void
 read_run_started(const json_t *j, struct run_event *e)
 {
 	e->value = json_object_get(j, "previewed");
+	e->rehearsal = json_object_get(j, "rehearsal");
+}
+
+static void
+read_residue(const json_t *j, struct run_event *e)
+{
+	e->value = (json_t *)(uintptr_t)j;
 }
 
 static void
@@ -136,6 +143,7 @@ static const struct {
 	[EVENT_ABANDON] = {"operator.abandon", OF_RUN, read_word},
 	[EVENT_REFUSED] = {"operator.refused", OF_RUN, NULL},
 	[EVENT_RUN_TOOK] = {"run.took", OF_RUN, NULL},
+	[EVENT_RESIDUE] = {"rehearsal.residue", OF_RUN, read_residue},
 };
 
 static int

@@ -37,6 +37,7 @@ enum event_kind {
 	EVENT_ABANDON,
 	EVENT_REFUSED,
 	EVENT_RUN_TOOK,
+	EVENT_RESIDUE,
 	EVENT_KINDS
 };
 
@@ -63,7 +64,8 @@ struct run_event {
 	int mode;                /* mode: enum resite_mode; 0: none that is known */
 	bool now;                /* stop: what runs is cancelled, too */
 	json_t *value;           /* output; probed: losses, reverted: conflicts, run.started:
-				  * previewed, or NULL */
+				  * previewed, residue: all of it, or NULL */
+	json_t *rehearsal;       /* run.started, or NULL */
 };
 
 /* Fills *ret from the JSON form; index: step name -> number.  E_INVALID: no such kind;

@@ -166,6 +166,8 @@ run_state_free(struct run_state *state)
 	said_release(&state->mode_said);
 	sched_free(state->sched);
 	json_decref(state->previewed);
+	json_decref(state->rehearsal);
+	json_decref(state->residue);
 	free(state->outcome);
 	free(state);
 }
@@ -222,6 +224,7 @@ apply_run_started(const struct applying *a)
 
 	state->started_ms = a->time_ms;
 	state->previewed = json_incref(a->event->value);
+	state->rehearsal = json_incref(a->event->rehearsal);
 	for (uint32_t i = 0; steps && i < state->graph->n_steps; i++)
 		state->facts[i].previewed = json_object_get(steps, state->graph->steps[i].name);
 	return 0;
@@ -271,6 +274,16 @@ static int
 apply_nothing(const struct applying *a)
 {
 	(void)a;
+	return 0;
+}
+
+static int
+apply_residue(const struct applying *a)
+{
+	if (!a->state->rehearsal)
+		return misfit(a, "it is no rehearsal");
+	json_decref(a->state->residue);
+	a->state->residue = json_incref(a->event->value);
 	return 0;
 }
 
@@ -568,6 +581,7 @@ static int (*const apply_kind[EVENT_KINDS])(const struct applying *) = {
 	[EVENT_ABANDON] = apply_nothing,
 	[EVENT_REFUSED] = apply_nothing,
 	[EVENT_RUN_TOOK] = apply_nothing,
+	[EVENT_RESIDUE] = apply_residue,
 };
 
 /* Such a word was judged by the state before time went on to it: a wait may have ended

@@ -13,6 +13,7 @@
  *	                  with --as-previewed: {made, sha256, steps: {NAME: {now, fingerprint,
  *	                  changes, total}}}.  way: "run" (when absent), "undo" or
  *	                  "failback", then with origin: the run that is undone or turned round.
+ *	                  A rehearsal: {rehearsal}, see engine/rehearsal.h.
  *	                  undo also: {undo: [{step, records} | {step, why}], diverged: "leave" |
  *	                  "restore", past_no_return, reason}; see engine/undo.h
  *	                  failback also: {failback: [{step, records}], diverged: "leave" |
@@ -23,7 +24,8 @@
  *	                  each step's last good attempt took; right before run.ended
  *	run.ended        {outcome: "done" | "failed" | "abandoned" | "conflicts" (undo: some
  *	                  objects were left alone) | "undone" (a run that had not ended: {actor,
- *	                  by: the undo})}
+ *	                  by: the undo}) | of a rehearsal "rehearsed" | "residue" | "failed",
+ *	                  then with summary}
  *	attempt.started  {step, attempt, intent: "probe" | "apply" | "read" | "revert"}
  *	attempt.probed   {step, attempt, told, now, fingerprint, changes, total, losses,
  *	                  decision: "apply" | "converged" | "refused" | "look"}; "apply" is
@@ -45,6 +47,9 @@
  *	operator.mode    {actor, reason, mode: "disaster"}: a planned run is switched
  *	operator.abandon {actor, reason}: run.ended follows
  *	operator.refused {actor, word, step, why}: changes nothing
+ *	rehearsal.residue {summary, as_before: N, left: [{step, then, now, objects, more} |
+ *	                  {step, why}], unseen: [{step, why}], undo, undo_outcome}: what a
+ *	                  rehearsal has left; run.ended follows
  */
 #ifndef CORE_ENGINE_RUN_STATE_H
 #define CORE_ENGINE_RUN_STATE_H
@@ -110,6 +115,8 @@ struct run_state {
 	struct said hold_said;     /* by whom and why, unless HOLD_NONE */
 	char *outcome;             /* of run.ended, or NULL */
 	json_t *previewed;         /* of run.started, or NULL */
+	json_t *rehearsal;         /* of run.started, or NULL: it is no rehearsal */
+	json_t *residue;           /* the event rehearsal.residue, or NULL: not yet */
 };
 
 struct run_config {

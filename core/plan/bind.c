@@ -311,6 +311,11 @@ check_meaning(struct binder *b, const struct plan_step *s, const struct step *st
 		 (s->expect_max >= 0 || s->expect_percent >= 0))
 		reader_error_at(&b->r, s->at, "'expect' cannot be kept: %s.%s has no probe that counts "
 				"the changes", step->plugin, step->action->name);
+	if (b->g->mode == RESITE_REHEARSAL && s->rehearse == REHEARSE_RUN && !step->builtin &&
+	    !step->readonly && !(step->action->flags & RESITE_ACT_REVERSIBLE))
+		reader_warn_at(&b->r, s->at, "rehearse = \"run\": what %s.%s does cannot be put back, so "
+			       "a rehearsal will list what it has left", step->plugin,
+			       step->action->name);
 }
 
 /* What a join and a step that does something have in common. */

@@ -5,6 +5,7 @@
 #include "core/base/vec.h"
 #include "core/engine/decide.h"
 #include "core/run/clean.h"
+#include "core/run/faults.h"
 #include "core/run/orchestra.h"
 #include "core/run/secret_answer.h"
 
@@ -449,6 +450,7 @@ on_message(void *ctx, const json_t *msg, const char *line, size_t len)
 			break;
 		}
 	json_decref(clean);
+	faults_on_message(a);
 }
 
 /* The records go from the worker's line into the journal as they are. */
@@ -461,6 +463,7 @@ on_undo(void *ctx, const struct undo_line *undo)
 	if (event)
 		json_object_set_new(event, "n", json_integer((json_int_t)undo->n));
 	run_record_text(a->run, event, "records", undo->records, undo->len);
+	faults_on_message(a);
 }
 
 static void
@@ -508,6 +511,7 @@ forget(struct live *a)
 {
 	a->run->live[a->step] = NULL;
 	a->run->n_live--;
+	faults_forget(a);
 	json_decref(a->losses);
 	undo_cursor_release(&a->cursor);
 	free(a->refused);

@@ -1,6 +1,7 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
 #include "core/engine/failback.h"
+#include "core/engine/rehearsal.h"
 #include "core/engine/undo.h"
 #include "core/run/durations.h"
 #include "core/run/load.h"
@@ -101,8 +102,8 @@ is_for_mode(const struct plan *plan, const char *runbook, int mode)
 	return any || !r || !r->n_steps;
 }
 
-/* A rehearsal that takes the same steps as a planned move has nothing new to tell; only
- * a disaster has checks of its own. */
+/* A rehearsal that takes the same steps as a planned move and carries none of them out has
+ * nothing new to tell. */
 static bool
 is_like_planned(const struct plan *plan, const char *runbook, int mode)
 {
@@ -110,7 +111,7 @@ is_like_planned(const struct plan *plan, const char *runbook, int mode)
 	bool same = mode == RESITE_REHEARSAL;
 
 	for (size_t i = 0; r && same && i < r->n_steps; i++)
-		same = !r->steps[i].is_call &&
+		same = !r->steps[i].is_call && r->steps[i].rehearse != REHEARSE_RUN &&
 		       !(r->steps[i].modes & MODE_BIT(mode)) ==
 		       !(r->steps[i].modes & MODE_BIT(RESITE_PLANNED));
 	return same;
@@ -248,6 +249,7 @@ bind_way(struct loaded *l, const json_t *first, struct error *err)
 
 	switch (way_parse(way)) {
 	case WAY_RUN:
+		rehearsal_bind(l->graph, json_object_get(first, "rehearsal"));
 		return 0;
 	case WAY_UNDO:
 		return undo_bind(l->graph, json_object_get(first, "undo"), err);

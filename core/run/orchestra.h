@@ -26,6 +26,8 @@ struct live {
 	enum phase phase;        /* what it does now */
 	int64_t phase_since_ms;  /* since when */
 	int64_t phase_ms[N_PHASES]; /* how long each has taken */
+	uint32_t messages;       /* said so far, when there are to be faults */
+	struct held *held;       /* stopped by a fault; or NULL */
 };
 
 enum effect_kind { EFFECT_START, EFFECT_GO, EFFECT_STOP, EFFECT_ACK };

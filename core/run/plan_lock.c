@@ -182,16 +182,17 @@ static int
 refuse(const json_t *first, const char *run, struct error *err)
 {
 	int64_t ms = clock_wall_ms() - clock_parse_utc(json_str_or(first, "time", ""));
+	const char *go_on = json_object_get(first, "rehearsal") ? "rehearse --finish" : "resume";
 	char age[CLOCK_TEXT_MAX];
 
 	return error_set(err, E_REFUSED, "run %s of runbook %s has not ended (%s -> %s, mode %s, started "
-			 "%s ago on %s by %s, nobody works on it now); go on with it: resite resume "
+			 "%s ago on %s by %s, nobody works on it now); go on with it: resite %s "
 			 "%s; or give it up: resite abandon %s --reason '...'; or start now and leave "
 			 "it as it is: add --beside-unfinished %s --reason '...'", run,
 			 json_str_or(first, "runbook", "?"), json_str_or(first, "from", "?"),
 			 json_str_or(first, "to", "?"), json_str_or(first, "mode", "?"),
 			 clock_format_duration(ms > 0 ? ms : 0, age), json_str_or(first, "host", "?"),
-			 json_str_or(first, "actor", "?"), run, run, run);
+			 json_str_or(first, "actor", "?"), go_on, run, run, run);
 }
 
 /* Every name is that of an unfinished run: a slip of the pen is told, not believed. */

@@ -201,19 +201,6 @@ finish(struct run *run, int exit_status, json_t *event)
 	run->over = true;
 }
 
-static void
-finish_done(struct run *run)
-{
-	const char *outcome = decide_outcome(run->l->state);
-	json_t *event = event_new("run.ended", NULL), *took = durations_event(run->l->state);
-
-	if (took)
-		run_record(run, took);
-	if (event)
-		json_object_set_new(event, "outcome", json_string(outcome));
-	finish(run, strcmp(outcome, "done") ? EXIT_FAILED : EXIT_DONE, event);
-}
-
 static json_t *
 pause_event(const char *kind, const char *why)
 {
@@ -222,6 +209,25 @@ pause_event(const char *kind, const char *why)
 	if (event)
 		json_object_set_new(event, "why", json_string(why));
 	return event;
+}
+
+/* A rehearsal is not over before it was put back and compared (run/rehearse.h). */
+static void
+finish_done(struct run *run)
+{
+	const char *outcome = decide_outcome(run->l->state);
+	json_t *event, *took = durations_event(run->l->state);
+
+	if (took)
+		run_record(run, took);
+	if (run->l->state->rehearsal)
+		event = pause_event("run.paused", "every step is through; next, what was changed is "
+				    "put back");
+	else
+		event = event_new("run.ended", NULL);
+	if (event && !run->l->state->rehearsal)
+		json_object_set_new(event, "outcome", json_string(outcome));
+	finish(run, strcmp(outcome, "done") ? EXIT_FAILED : EXIT_DONE, event);
 }
 
 /* Waits for a person's word; that it does is told once. */

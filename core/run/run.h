@@ -44,6 +44,9 @@ struct run_options {
 	const char *const *beside; /* n_beside unfinished runs that a person starts beside */
 	size_t n_beside;
 	const char *reason;      /* why; NULL: none was given */
+	const json_t *rehearsal; /* of rehearsal_new; NULL: it is none */
+	uint64_t faults;         /* the seed of run/faults.h; 0: none */
+	bool alone;              /* nobody sits at the terminal to answer */
 };
 
 /* Starts a new run of the plan in l (from load_plan, with l->run set) and carries it

@@ -71,6 +71,8 @@ started_event(const struct run *run)
 				    durations_to_json(run->expected_ms, g->n_steps));
 	if (run->options->previewed)
 		json_object_set(event, "previewed", (json_t *)(uintptr_t)run->options->previewed);
+	if (run->options->rehearsal)
+		json_object_set(event, "rehearsal", (json_t *)(uintptr_t)run->options->rehearsal);
 	json_object_set_new(event, "text", plan_text_to_json(&l->text));
 	return event;
 }
@@ -220,6 +222,9 @@ run_resume(struct loaded *l, const struct settings *settings, struct store *stor
 	if (l->state->ended)
 		return error_set(err, E_REFUSED, "run %s has ended (%s): there is nothing to resume",
 				 l->run, l->state->outcome);
+	if (l->state->rehearsal)
+		return error_set(err, E_REFUSED, "run %s is a rehearsal: it is not gone on with, it is "
+				 "put back and compared: resite rehearse --finish %s", l->run, l->run);
 	rc = take_locks(&run, WORKERS_WAIT_MS, l->state->started_ms, err);
 	if (rc == 0)
 		rc = attempts_note_lost(&run, l, &run.lock, err);

@@ -120,7 +120,8 @@ undo_end_origin(const struct loaded *l, struct store *store, struct error *err)
 	json_t *event;
 	int rc;
 
-	if (origin->state->ended)
+	/* A rehearsal is ended by who compares, not here: it is not over before that. */
+	if (origin->state->ended || origin->state->rehearsal)
 		return 0;
 	event = json_pack("{s:s, s:s, s:s}", "kind", "run.ended", "outcome", "undone", "by", l->run);
 	if (event)

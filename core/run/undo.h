@@ -24,7 +24,7 @@ int undo_load(struct loaded *l, const struct settings *settings, struct store *s
 int undo_open_source(struct loaded *l, const struct settings *settings, struct store *store,
 		     struct error *err);
 
-/* Ends the run that l undoes, if it had not ended: it is never resumed.  Its lock is held by
+/* Ends the run that l undoes, if it had not ended and is no rehearsal: it is never resumed.  Its lock is held by
  * the caller. */
 int undo_end_origin(const struct loaded *l, struct store *store, struct error *err);
 

@@ -374,3 +374,24 @@ journal_read(struct store *store, const char *run, const struct journal_read *ho
 		*ret_end = r.end;
 	return rc;
 }
+
+/* --- one event ----------------------------------------------------------- */
+
+static int
+take_one(void *ctx, int64_t seq, const char *text, size_t len)
+{
+	json_t **event = ctx;
+
+	(void)seq;
+	*event = json_parse(text, len, NULL);
+	return E_REFUSED; /* one is enough */
+}
+
+json_t *
+journal_event(struct store *store, const char *run, int64_t seq)
+{
+	json_t *event = NULL;
+
+	store_read(store, run, seq, take_one, &event, NULL);
+	return event;
+}

@@ -73,6 +73,10 @@ struct journal_read {
 int journal_read(struct store *store, const char *run, const struct journal_read *how,
 		 struct journal_end *ret_end, struct error *err);
 
+/* One event of a run, by itself: its chain is not checked.  A new reference; NULL when it
+ * cannot be read. */
+json_t *journal_event(struct store *store, const char *run, int64_t seq);
+
 /* The hex SHA-256 of len bytes. */
 void journal_hash(const char *text, size_t len, char ret_hex[JOURNAL_HASH_MAX]);
 

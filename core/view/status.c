@@ -4,6 +4,7 @@
 #include "core/engine/undo.h"
 #include "core/engine/words.h"
 #include "core/view/conflicts.h"
+#include "core/view/residue.h"
 #include "core/view/status.h"
 
 #include <stdlib.h>
@@ -11,6 +12,9 @@
 
 /* Runs with more steps than this show only those that want attention. */
 #define LONG_RUN 60
+
+/* Objects of one step that a rehearsal has left. */
+#define OBJECTS_SHOWN 20
 
 /* The parts of a join, or of a step that is none the step itself. */
 struct parts {
@@ -75,6 +79,8 @@ status_word(const struct run_state *state, const struct status_about *about)
 		return state->outcome;
 	if (about->owner_pid)
 		return live_word(state);
+	if (state->rehearsal)
+		return "unfinished rehearsal";
 	switch (sched_phase(state->sched)) {
 	case RUN_PAUSED: return "paused";
 	case RUN_STOPPED: return "stopped";
@@ -184,6 +190,10 @@ write_head(struct strbuf *out, const struct run_state *state, const struct statu
 		strbuf_addf(out, "failback of %s: ", about->origin ? about->origin : "?");
 	strbuf_addf(out, "%s%s of plan %s, %s -> %s, %s\n",
 		    g->way == WAY_UNDO ? "undo of " : "", g->runbook, g->plan, g->from, g->to, mode);
+	if (state->residue)
+		strbuf_addf(out, "  rehearsed %s ago: %s\n",
+			    clock_format_duration(about->now_ms - state->last_ms, took),
+			    json_str_or(state->residue, "summary", "?"));
 	strbuf_addf(out, "  started %s, last event after %s\n",
 		    clock_format_utc(state->started_ms, when),
 		    clock_format_duration(state->last_ms - state->started_ms, took));
@@ -249,6 +259,13 @@ write_approvals(struct strbuf *out, const struct run_state *state, uint32_t step
 	approval_rule_release(&rule);
 }
 
+/* A rehearsal that nobody is asked about goes back instead. */
+static bool
+asks_people(const struct run_state *state)
+{
+	return !strcmp(json_str_or(state->rehearsal, "approvals", ""), "asked");
+}
+
 void
 status_write_asks(struct strbuf *out, const struct run_state *state, const char *run,
 		  int64_t now_ms)
@@ -267,10 +284,11 @@ status_write_asks(struct strbuf *out, const struct run_state *state, const char 
 			write_approvals(out, state, i, now_ms);
 			break;
 		case STEP_ASK:
-			strbuf_addf(out, "%s:%u: step %s failed: %s\n"
-				    "  resite retry|skip|by-hand %s %s%s%s --reason '...'\n",
-				    s->at.file, s->at.line, s->name, f->text ? f->text : "?", run,
-				    quote, s->name, quote);
+			strbuf_addf(out, "%s:%u: step %s failed: %s\n", s->at.file, s->at.line,
+				    s->name, f->text ? f->text : "?");
+			if (!state->rehearsal || asks_people(state))
+				strbuf_addf(out, "  resite retry|skip|by-hand %s %s%s%s --reason '...'\n",
+					    run, quote, s->name, quote);
 			break;
 		default:
 			break;
@@ -305,7 +323,10 @@ write_next(struct strbuf *out, const struct run_state *state, const struct statu
 {
 	if (about->owner_pid && state->hold != HOLD_NONE)
 		strbuf_addf(out, "to go on:\n  resite continue %s --reason '...'\n", about->run);
-	if (!about->owner_pid && !state->ended)
+	if (!about->owner_pid && !state->ended && state->rehearsal)
+		strbuf_addf(out, "to put back what it has changed, and compare:\n"
+			    "  resite rehearse --finish %s\n", about->run);
+	else if (!about->owner_pid && !state->ended)
 		strbuf_addf(out, "then, or to go on now:\n  resite resume %s\n", about->run);
 }
 
@@ -323,6 +344,8 @@ status_write(struct strbuf *out, const struct run_state *state, const struct sta
 	free(in);
 	if (state->graph->way == WAY_RUN)
 		status_write_workloads(out, state);
+	if (state->residue && residue_any(state->residue))
+		residue_write(out, state->residue, OBJECTS_SHOWN);
 	write_conflicts(out, state, about);
 	status_write_asks(out, state, about->run, about->now_ms);
 	write_next(out, state, about);
@@ -486,8 +509,8 @@ hold_to_json(const struct run_state *state)
 			 clock_format_utc(said->at_ms, when));
 }
 
-json_t *
-status_to_json(const struct run_state *state, const struct status_about *about)
+static json_t *
+page_to_json(const struct run_state *state, const struct status_about *about)
 {
 	const struct graph *g = state->graph;
 	json_t *steps = json_array();
@@ -505,4 +528,16 @@ status_to_json(const struct run_state *state, const struct status_about *about)
 			 clock_format_utc(state->started_ms, when), "last_ms",
 			 (json_int_t)(state->last_ms - state->started_ms), "workloads_back_ms",
 			 workloads_to_json(state), "steps", steps);
+}
+
+json_t *
+status_to_json(const struct run_state *state, const struct status_about *about)
+{
+	json_t *page = page_to_json(state, about);
+
+	if (page && state->rehearsal)
+		json_object_set(page, "rehearsal", state->rehearsal);
+	if (page && state->residue)
+		json_object_set(page, "residue", state->residue);
+	return page;
 }

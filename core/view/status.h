@@ -14,7 +14,8 @@ struct status_about {
 };
 
 /* Under way: "running", "pausing", "paused", "stopping"; nobody works on it: "paused",
- * "interrupted", "stopped"; ended: "done", "failed", "abandoned", "conflicts", "undone". */
+ * "interrupted", "stopped"; ended: "done", "failed", "abandoned", "conflicts", "undone"; a
+ * rehearsal: "unfinished rehearsal", "rehearsed", "residue". */
 const char *status_word(const struct run_state *state, const struct status_about *about);
 
 /* Appends a page: head, steps, what waits for a person and what to type. */

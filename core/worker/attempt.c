@@ -261,6 +261,12 @@ attempt_cancel(struct attempt *a, const char *why)
 	ask_to_stop(a, ATTEMPT_CANCELLED, why);
 }
 
+void
+attempt_signal(struct attempt *a, int sig)
+{
+	nursery_signal(a->nursery, a->id, sig);
+}
+
 /* --- from the attempt -------------------------------------------------------------------- */
 
 static int

@@ -124,4 +124,8 @@ void attempt_no_records(struct attempt *a, int64_t id, int rc, const char *text)
  * A second call does nothing. */
 void attempt_cancel(struct attempt *a, const char *why);
 
+/* Sends a signal to the attempt and what is in its process group, as a rehearsal does that
+ * kills and delays workers on purpose. */
+void attempt_signal(struct attempt *a, int sig);
+
 #endif
