@@ -48,6 +48,8 @@ report(const struct options *o, const struct loaded *l)
 				     .origin = json_str_or(l->first, "origin", NULL)};
 	struct strbuf out = STRBUF_INIT;
 
+	if (l->state->rehearsal && !o->keep)
+		about.owner_pid = getpid(); /* which goes on with it */
 	if (o->json) {
 		cli_print_json(status_to_json(l->state, &about));
 		return;

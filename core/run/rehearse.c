@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As long as a resume waits for the workers of a lost orchestrator. */
-#define WORKERS_WAIT_MS 15000
-
 /* --- what was before ------------------------------------------------------ */
 
 char *
@@ -124,6 +121,7 @@ int
 rehearse_hold(const struct settings *settings, const struct loaded *l, struct run_lock *lock,
 	      struct error *err)
 {
+	struct run lost = {0}; /* of the run only what its lost attempts need */
 	int rc;
 
 	if (!l->state->rehearsal)
@@ -133,8 +131,12 @@ rehearse_hold(const struct settings *settings, const struct loaded *l, struct ru
 		return error_set(err, E_REFUSED, "rehearsal %s has ended (%s): resite status %s", l->run,
 				 l->state->outcome, l->run);
 	rc = run_lock_take(lock, settings->state_dir, l->run, WORKERS_WAIT_MS, err);
+	lost.l = (struct loaded *)(uintptr_t)l;
 	if (rc == 0)
-		rc = attempts_end_lost(l, lock, WORKERS_WAIT_MS, err);
+		rc = attempts_note_lost(&lost, l, lock, err);
+	if (rc == 0)
+		rc = attempts_end_lost(&lost, WORKERS_WAIT_MS, err);
+	free(lost.lost);
 	return rc;
 }
 
