@@ -3,6 +3,8 @@
 # `status` prints then, and what `resume` does.
 # shellcheck source-path=SCRIPTDIR source=functions.sh
 . "$(dirname "$0")/functions.sh"
+# A build with sanitizers lets others be preloaded before it.
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 need sqlite3
 world=$build/tests/bad/.libs/world.so
 [[ -e $world ]] || { echo "skipped: tests/bad/.libs/world.so is not built (make check builds it)"; exit 77; }
