@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/engine/approval.h"
+#include "core/engine/decide.h"
 #include "core/engine/run_state.h"
 
 #include <stdlib.h>
@@ -27,17 +28,22 @@ is_instant(const struct graph *g, const struct step *step)
 	       (g->mode == RESITE_REHEARSAL && step->rehearse == REHEARSE_SKIP);
 }
 
-/* A new attempt finds out what an unknown one has done; or there is nothing to do. */
+/* A new attempt finds out what an unknown one has done; or none can do anything, as of
+ * a step that only reads, or that a rehearsal does not run. */
 static bool
-can_probe(const struct step *step)
+can_probe(const struct graph *g, uint32_t step)
 {
+	const struct step *s = &g->steps[step];
+
 	/* A revert finds out by itself: it may always be tried again. */
-	return step->records || step->readonly || step->action->has & SCHEMA_HAS_PROBE;
+	return s->records || s->readonly || s->action->has & SCHEMA_HAS_PROBE ||
+	       !decide_may_apply(g, step);
 }
 
 static struct sched_step
-sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
+sched_step_of(const struct graph *g, uint32_t i, int64_t weight_ms)
 {
+	const struct step *step = &g->steps[i];
 	static const enum step_policy policies[] = {
 		[ON_FAILURE_ASK] = POLICY_ASK,
 		[ON_FAILURE_STOP] = POLICY_STOP,
@@ -45,7 +51,7 @@ sched_step_of(const struct graph *g, const struct step *step, int64_t weight_ms)
 	};
 	return (struct sched_step){
 		.flags = (is_instant(g, step) ? SCHED_INSTANT : approval_is_gate(step) ? SCHED_GATE : 0) |
-			 (can_probe(step) ? SCHED_CAN_PROBE : 0) |
+			 (can_probe(g, i) ? SCHED_CAN_PROBE : 0) |
 			 (step->n_ifs && !step->records && g->way != WAY_UNDO ? SCHED_IF : 0) |
 			 (step->modes & MODE_BIT(g->mode) || g->way == WAY_UNDO ? 0 : SCHED_OUT),
 		.attempts = (uint32_t)step->retry.attempts,
@@ -71,7 +77,7 @@ make_sched(const struct graph *g, const struct run_config *config)
 
 	if (steps && limits) {
 		for (uint32_t i = 0; i < g->n_steps; i++)
-			steps[i] = sched_step_of(g, &g->steps[i],
+			steps[i] = sched_step_of(g, i,
 						 config->weight_ms ? config->weight_ms[i] : 1);
 		for (uint32_t i = 0; i < g->n_limits; i++)
 			limits[i] = g->limits[i].max;
@@ -222,6 +228,8 @@ apply_run_started(const struct applying *a)
 	struct run_state *state = a->state;
 	const json_t *steps = json_object_get(a->event->value, "steps");
 
+	if (state->started_ms)
+		return misfit(a, "it had started");
 	state->started_ms = a->time_ms;
 	state->previewed = json_incref(a->event->value);
 	state->rehearsal = json_incref(a->event->rehearsal);
@@ -245,7 +253,7 @@ lose_open_attempts(const struct applying *a)
 			continue;
 		f->in_doubt |= f->intent;
 		f->intent = false;
-		if (keep(a, &f->text, can_probe(&g->steps[i]) ? LOST "; a new one finds out" :
+		if (keep(a, &f->text, can_probe(g, i) ? LOST "; a new one finds out" :
 			 LOST ", and this action cannot probe; look for yourself, then say "
 			 "by-hand, skip or retry") < 0)
 			return E_NOMEM;
@@ -307,11 +315,7 @@ forget_reverted(struct step_facts *f)
 static int
 apply_attempt_started(const struct applying *a)
 {
-	struct sched *s = a->state->sched;
-	uint32_t n = a->event->attempt;
-	bool taken = sched_state(s, a->step) == STEP_RUNNING && sched_attempts(s, a->step) == n;
-
-	if (!taken && !sched_started(s, a->step, n))
+	if (!sched_started(a->state->sched, a->step, a->event->attempt))
 		return misfit(a, "the step was not ready for this attempt");
 	if (!a->facts->started_ms)
 		a->facts->started_ms = a->time_ms;
@@ -415,9 +419,7 @@ apply_attempt_ended(const struct applying *a)
 static int
 apply_gate_opened(const struct applying *a)
 {
-	struct sched *s = a->state->sched;
-
-	if (sched_state(s, a->step) != STEP_GATE && !sched_gated(s, a->step))
+	if (!sched_gated(a->state->sched, a->step))
 		return misfit(a, "the step was not ready");
 	a->facts->started_ms = a->time_ms;
 	return keep(a, &a->facts->now, a->event->text);
@@ -426,9 +428,7 @@ apply_gate_opened(const struct applying *a)
 static int
 apply_step_passed(const struct applying *a)
 {
-	struct sched *s = a->state->sched;
-
-	if (sched_state(s, a->step) != STEP_DONE && !sched_passed(s, a->step))
+	if (!sched_passed(a->state->sched, a->step))
 		return misfit(a, "the step was not ready");
 	a->facts->started_ms = a->facts->ended_ms = a->time_ms;
 	return keep(a, &a->facts->passed, a->event->text);

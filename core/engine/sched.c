@@ -240,6 +240,7 @@ take_prompt(struct sched *s, struct sched_command *ret)
 {
 	uint32_t step = heap_pop(&s->prompt);
 
+	s->node[step].untold = true;
 	if (is_gate(&s->node[step])) {
 		*ret = (struct sched_command){.kind = COMMAND_GATE, .step = step};
 		sched__set_state(s, step, STEP_GATE);
@@ -271,6 +272,7 @@ sched_next(struct sched *s, struct sched_command *ret)
 			continue;
 		}
 		open_attempt(s, step);
+		s->node[step].untold = true;
 		*ret = (struct sched_command){.kind = COMMAND_START, .step = step,
 					      .attempt = s->node[step].attempts,
 					      .timeout_ms = attempt_timeout(s, step)};
@@ -289,19 +291,32 @@ told_of(struct sched *s, uint32_t step)
 	decided(s, step, true);
 }
 
+/* Whether this is the event of the command that sched_next gave last for step. */
+static bool
+is_told(struct sched *s, uint32_t step, enum step_state state)
+{
+	bool told = s->node[step].untold && s->node[step].state == state;
+
+	s->node[step].untold = false;
+	return told;
+}
+
 bool
 sched_started(struct sched *s, uint32_t step, uint32_t attempt)
 {
 	struct node *n = &s->node[step];
 
+	if (n->attempts == attempt && is_told(s, step, STEP_RUNNING))
+		return true;
+	if (attempt != n->attempts + 1)
+		return false;
 	/* The journal says that it started, so its backoff was over. */
 	if (n->state == STEP_BACKOFF) {
 		heap_remove(&s->sleeping, step);
 		sched__make_ready(s, step);
 	}
 	told_of(s, step);
-	if (n->state != STEP_READY || n->flags & PROMPT ||
-	    attempt != n->attempts + 1)
+	if (n->state != STEP_READY || n->flags & PROMPT)
 		return false;
 	sched__unlist(s, step);
 	if (!take_limits(s, step)) {
@@ -317,6 +332,8 @@ sched_started(struct sched *s, uint32_t step, uint32_t attempt)
 bool
 sched_gated(struct sched *s, uint32_t step)
 {
+	if (is_told(s, step, STEP_GATE))
+		return true;
 	told_of(s, step);
 	if (s->node[step].state != STEP_READY || !is_gate(&s->node[step]))
 		return false;
@@ -328,6 +345,8 @@ sched_gated(struct sched *s, uint32_t step)
 bool
 sched_passed(struct sched *s, uint32_t step)
 {
+	if (is_told(s, step, STEP_DONE))
+		return true;
 	if (s->node[step].state != STEP_READY ||
 	    !(s->node[step].flags & (SCHED_INSTANT | SCHED_OUT | SCHED_IF)))
 		return false;

@@ -126,6 +126,7 @@ void sched_set_decider(struct sched *sched, bool (*decide)(void *ctx, uint32_t s
 bool sched_next(struct sched *sched, struct sched_command *ret);
 
 /* The same three, told instead of asked for: what a journal says was taken.
+ * The event of a command that sched_next gave is told, too, and changes nothing; once.
  * False when the step could not take that turn. */
 bool sched_started(struct sched *sched, uint32_t step, uint32_t attempt);
 bool sched_gated(struct sched *sched, uint32_t step);

@@ -18,6 +18,7 @@ struct node {
 	uint8_t policy;        /* enum step_policy */
 	bool stops;            /* ASK: it failed, and its policy has stopped the run */
 	bool passed_over;      /* DONE because it was SCHED_OUT */
+	bool untold;           /* sched_next gave its last command, and no event told of it */
 	uint16_t waits_for;    /* READY: the limit in whose list it is, or NO_LIMIT */
 	int64_t backoff_ms, max_backoff_ms, timeout_ms;
 };

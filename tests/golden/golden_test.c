@@ -14,7 +14,8 @@
  *	          lost: the orchestrator is killed, a new one resumes; cut: killed before its
  *	          last commit, so what it had queued is gone; resume: after it had ended; time: only time goes on; raw JSON: an event as it stands.
  * and what must come out of it:
- *	schedule  each decision and refusal, with its virtual time
+ *	schedule  each decision and refusal, with its virtual time; and what a step gets
+ *	          whose parameters wait for outputs of others
  *	journal   the events
  *	summary   what became of the run and of each step
  *
@@ -223,12 +224,13 @@ struct word {
 	char *args;              /* the rest, or NULL */
 };
 
-/* Puts the arguments KEY=VALUE into event; numbers stay numbers. */
+/* Puts the arguments KEY=VALUE into event; numbers stay numbers, but for the value of an
+ * output, which is a text. */
 static void
 put_args(struct golden *g, char *args, json_t *event)
 {
 	while (args && *args) {
-		bool text = !strncmp(args, "text=", 5);
+		bool text = !strncmp(args, "text=", 5), number;
 		char *value = text ? args : strsep(&args, " "), *end;
 		const char *key = strsep(&value, "=");
 		long long n;
@@ -242,8 +244,8 @@ put_args(struct golden *g, char *args, json_t *event)
 		if (!strcmp(key, "retry_after"))
 			key = "retry_after_ms";
 		n = strtoll(value, &end, 10);
-		json_object_set_new(event, key, *value && !*end ? json_integer(n) :
-								  json_string(value));
+		number = *value && !*end && strcmp(key, "value");
+		json_object_set_new(event, key, number ? json_integer(n) : json_string(value));
 	}
 }
 
@@ -590,6 +592,25 @@ check_prefixes(struct golden *g)
 
 /* --- one case ------------------------------------------------------------ */
 
+/* As core/run fills in what earlier steps have put out. */
+static void
+show_params(void *ctx, const struct sched_command *c)
+{
+	struct golden *g = ctx;
+	const struct step *s = &g->graph->steps[c->step];
+	struct strbuf params = STRBUF_INIT;
+	struct error err = {0};
+
+	if (c->kind != COMMAND_START || !s->deferred)
+		return;
+	strbuf_addf(&g->schedule, "%" PRId64 " %s gets ", g->run.now_ms - VRUN_EPOCH_MS, s->name);
+	if (graph_step_params(g->graph, c->step, run_state_output, g->run.state, &params, &err) < 0)
+		strbuf_addf(&g->schedule, "nothing: %s\n", err.text);
+	else
+		strbuf_addf(&g->schedule, "%s\n", params.buf);
+	strbuf_release(&params);
+}
+
 static void
 play(struct golden *g)
 {
@@ -603,6 +624,8 @@ play(struct golden *g)
 	g->run.deep = true;
 	g->run.schedule = &g->schedule;
 	g->run.previewed = g->previewed;
+	g->run.on_command = show_params;
+	g->run.ctx = g;
 	vrun_start(&g->run, g->only, g->n_only);
 	while (!g->failed && (line = next_line(&rest)))
 		say(g, line);

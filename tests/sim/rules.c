@@ -49,9 +49,9 @@ rules_begin(const struct sim_case *c, struct rules_of *of, struct rules *ret)
 		of->all |= BIT(i);
 		of->work |= s->kind <= KIND_LOOK && !skip ? BIT(i) : 0;
 		of->gates |= s->kind == KIND_GATE && !skip ? BIT(i) : 0;
-		of->probes |= s->kind != KIND_BLIND ? BIT(i) : 0;
 		of->may_apply |= s->kind <= KIND_BLIND &&
 				 (!rehearsal || s->rehearse == REHEARSE_RUN) ? BIT(i) : 0;
+		of->probes |= s->kind != KIND_BLIND || !(of->may_apply & BIT(i)) ? BIT(i) : 0;
 	}
 	ret->out = out_of_mode(of, c->mode);
 	ret->bound = c->bound & of->may_apply & of->probes;
