@@ -440,7 +440,7 @@ move_revert(struct resite_op *op, const struct resite_host *host)
 	if (rc == RESITE_OK) {
 		const struct lh_records records = {&k, next_record, tell_reverted};
 
-		if (lh_undo(&c, k.task.window, host->revert_way(op), &records, &e))
+		if (lh_undo(&c, &k.task, host->revert_way(op), &records, &e))
 			rc = *k.record_fault ? resite_fail(op, host, e.rc, NULL, "%s", k.record_fault)
 					     : call_report(&k, &e);
 		lh_conn_close(&c);

@@ -1,8 +1,9 @@
-/* undo.h -- putting former homes back: a window of compare-and-swap changes in flight. */
+/* undo.h -- putting former homes back: in transactions, else a window of compare-and-swap
+ * changes in flight. */
 #ifndef LDAP_HOMING_UNDO_H
 #define LDAP_HOMING_UNDO_H
 
-#include "plugins/ldap-homing/modify.h"
+#include "plugins/ldap-homing/move.h"
 
 struct lh_record { /* attribute of dn was was, and we made it set */
 	const char *dn, *attribute, *was, *set;
@@ -19,7 +20,7 @@ struct lh_records { /* where they come from, and who hears what became of them *
 
 /* Goes through all records in their order, those of one entry one after the other.  way:
  * enum resite_revert_way.  RESITE_ERR_REFUSED when the server would not change some. */
-int lh_undo(struct lh_conn *c, unsigned window, int way, const struct lh_records *records,
+int lh_undo(struct lh_conn *c, const struct lh_task *t, int way, const struct lh_records *records,
 	    struct lh_error *e);
 
 #endif

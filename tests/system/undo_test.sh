@@ -164,7 +164,7 @@ for ((round = 1; round <= 3; round++)); do
 	move "round $round: the failover is done"
 	launch undo "$origin" --only users,dns
 	soon is_reverting
-	sleep "0.$((round - 1))"
+	sleep "0.$((round * 3))"
 	kill -KILL "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
 	undo=$(last_run)

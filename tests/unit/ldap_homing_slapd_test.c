@@ -445,12 +445,14 @@ reverted_of(struct fakehost *fh, unsigned user)
 	ck_abort_msg("revert said nothing of %s", name);
 }
 
-START_TEST(undo_leaves_alone_what_somebody_else_has_changed_since)
+static void
+undo_with_changes(const char *transaction_size)
 {
 	struct rig *r = rig_new(30, false);
 	struct fakehost *fh = mover(r);
 	const struct fakehost_reverted *told;
 
+	fakehost_param(fh, "transaction_size", transaction_size);
 	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
 	rig_set(r, 29, "msRTCSIP-PrimaryHomeServer", RIG_THIRD);
 	rig_set(r, 28, "msRTCSIP-PrimaryHomeServer", RIG_FROM);
@@ -474,19 +476,57 @@ START_TEST(undo_leaves_alone_what_somebody_else_has_changed_since)
 	fakehost_free(fh);
 	rig_free(r);
 }
+
+START_TEST(undo_leaves_alone_what_somebody_else_has_changed_since)
+{
+	undo_with_changes("1000");
+	undo_with_changes("0");
+}
 END_TEST
 
-START_TEST(undo_names_whom_the_server_would_not_change_and_puts_the_others_back)
+static void
+undo_with_one_refused(const char *transaction_size)
 {
 	struct rig *r = rig_new(300, true);
 	struct fakehost *fh = mover(r);
 
+	fakehost_param(fh, "transaction_size", transaction_size);
 	call_is(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED);
+	rig_set(r, 7, "msRTCSIP-PrimaryHomeServer", RIG_TO);
 	revert_is(fh, RESITE_PUT_BACK, RESITE_ERR_REFUSED);
+	failure_has(fh, "1 users could not be put back");
+	failure_has(fh, "u00007");
 	failure_has(fh, "Insufficient access (50)");
 	ck_assert_int_eq(reverted_of(fh, 7)->result, RESITE_REVERTED_REFUSED);
 	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), 299);
-	ck_assert_uint_eq(rig_count(r, RIG_FROM), 300);
+	ck_assert_uint_eq(rig_count(r, RIG_FROM), 299);
+	fakehost_free(fh);
+	rig_free(r);
+}
+
+START_TEST(undo_names_whom_the_server_would_not_change_and_puts_the_others_back)
+{
+	undo_with_one_refused("100");
+	undo_with_one_refused("0");
+}
+END_TEST
+
+/* A retry after a conflict records users a second time. */
+START_TEST(records_of_one_user_are_put_back_one_after_the_other)
+{
+	struct rig *r = rig_new(30, false);
+	struct fakehost *fh = mover(r);
+	size_t n;
+
+	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
+	rig_set(r, 3, "msRTCSIP-PrimaryHomeServer", RIG_FROM);
+	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
+	fakehost_undos(fh, &n);
+	ck_assert_uint_eq(n, 31);
+	revert_is(fh, RESITE_PUT_BACK, RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), 30);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_ALREADY), 1);
+	ck_assert_uint_eq(rig_count(r, RIG_FROM), 30);
 	fakehost_free(fh);
 	rig_free(r);
 }
@@ -757,6 +797,7 @@ main(void)
 	tcase_add_test(tc, a_user_the_server_will_not_change_does_not_stop_the_others);
 	tcase_add_test(tc, undo_leaves_alone_what_somebody_else_has_changed_since);
 	tcase_add_test(tc, undo_names_whom_the_server_would_not_change_and_puts_the_others_back);
+	tcase_add_test(tc, records_of_one_user_are_put_back_one_after_the_other);
 	tcase_add_test(tc, an_undo_that_is_cancelled_is_finished_by_the_next);
 	tcase_add_test(tc, the_line_by_hand_works_by_hand);
 	tcase_add_test(tc, after_a_killed_server_the_next_apply_moves_exactly_the_rest);
