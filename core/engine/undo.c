@@ -3,6 +3,7 @@
 #include "core/engine/undo.h"
 #include "core/plan/arena.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ why_passed(const struct run_state *st, uint32_t i)
 	const struct step_facts *f = &st->facts[i];
 	enum step_state now = sched_state(st->sched, i);
 
+	if (f->passed && !s->builtin)
+		return "was passed over by the run";
 	if (sched_is_out(st->sched, i))
 		return "was not in the run's mode";
 	if (s->builtin)
@@ -134,14 +137,14 @@ refuse_past(const struct deciding *d, struct error *err)
 {
 	const struct step *steps = d->origin->graph->steps;
 	uint32_t point = d->point[d->past];
-	bool others = d->before.len > 0;
+	char after[256] = "";
 
-	return error_set(err, E_REFUSED, "step %s%s%s point of no return%s: it is put back only with "
-			 "--past-no-return --reason '...'%s%s", steps[d->past].name,
-			 point == d->past ? " is a" : " came after step ",
-			 point == d->past ? "" : steps[point].name,
-			 point == d->past ? " that was passed" : ", which was passed",
-			 others ? "; the others alone: --only " : "", others ? d->before.buf : "");
+	if (point != d->past)
+		snprintf(after, sizeof(after), "came after step %.200s, ", steps[point].name);
+	return error_set(err, E_REFUSED, "step %s %sa point of no return that was passed: it is put back "
+			 "only with --past-no-return --reason '...'%s%s", steps[d->past].name,
+			 *after ? after : "is ", d->before.len ? "; the others alone: --only " : "",
+			 d->before.len ? d->before.buf : "");
 }
 
 static int

@@ -1,6 +1,7 @@
 #include "core/base/base.h"
 #include "core/plan/graph.h"
 #include "core/run/earlier.h"
+#include "core/run/load.h"
 #include "core/run/lock.h"
 
 #include <string.h>
@@ -47,15 +48,18 @@ refuse_second(const struct earlier *e, const char *run, int way)
 			 "resite resume %s", way_name(way), e->origin, run, run);
 }
 
-static void
-note_covered(struct earlier *e, const char *run, const json_t *first)
+/* A step that a person has skipped in that undo was not put back by it. */
+static int
+note_covered(struct earlier *e, const char *run)
 {
-	const json_t *steps = json_object_get(first, "undo"), *one;
-	size_t i;
+	struct loaded l = LOADED_INIT;
+	int rc = load_run(&l, e->settings, e->store, run, false, e->err);
 
-	json_array_foreach(steps, i, one)
-		if (json_int_or(one, "records", 0))
-			json_object_set_new(e->covered, json_str_or(one, "step", ""), json_string(run));
+	for (uint32_t i = 0; rc == 0 && i < l.graph->n_steps; i++)
+		if (l.graph->steps[i].records && sched_state(l.state->sched, i) == STEP_DONE)
+			json_object_set_new(e->covered, l.graph->steps[i].name, json_string(run));
+	loaded_release(&l);
+	return rc;
 }
 
 /* A failback that went to its end has been everywhere, whatever it left alone; an undo may
@@ -65,11 +69,8 @@ take_ended(struct earlier *e, const char *run, const json_t *first, const char *
 {
 	bool done = !strcmp(outcome, "done");
 
-	if (way_parse(json_str_or(first, "way", "")) == WAY_UNDO) {
-		if (done)
-			note_covered(e, run, first);
-		return 0;
-	}
+	if (way_parse(json_str_or(first, "way", "")) == WAY_UNDO)
+		return done ? note_covered(e, run) : 0;
 	if (e->way != WAY_FAILBACK || (!done && strcmp(outcome, "conflicts")))
 		return 0;
 	return error_set(e->err, E_REFUSED, "run %s was turned round already, by run %s (resite status "

@@ -4,11 +4,13 @@
  *	plan      a plan; its plugin is `t` (fake.h), its runbook `move`
  *	case      optional lines KEY VALUE: from, to, mode, jobs, only (a workload),
  *	          weight STEP MS, put-back STEP RECORDS (then it is a failback),
- *	          diverged leave, previewed STEP FINGERPRINT CHANGES TOTAL
+ *	          diverged leave, previewed STEP FINGERPRINT CHANGES TOTAL; of an undo:
+ *	          records STEP N (which its run has written), pass STEP WHY
  *	events    lines TIME WORD [STEP] [KEY=VALUE …]; text= takes the rest of the line.
  *	          Words of a worker: ok transient conflict refused invalid bug cancelled
  *	          unknown [retry_after= text=]; probed [told=no changes= total= now= fingerprint=],
- *	          undo [records=], checkpoint [name= data=], output [name= value=].
+ *	          undo [records=], checkpoint [name= data=], output [name= value=],
+ *	          reverted [put_back= already= conflicts=].
  *	          Words of a person: approve retry skip by-hand [actor=], pause, stop
  *	          [now=1], continue.
  *	          lost: the orchestrator is killed, a new one resumes; cut: killed before its
@@ -22,6 +24,7 @@
  * golden_test [NAME…]; GOLDEN_UPDATE=1 writes what comes out now. */
 #include "core/base/base.h"
 #include "core/engine/failback.h"
+#include "core/engine/undo.h"
 #include "core/plan/mode.h"
 #include "core/plan/plan.h"
 #include "tests/golden/fake.h"
@@ -47,6 +50,7 @@ struct golden {
 	json_t *put_back;          /* of failback_decide; NULL: it is no failback */
 	bool agreed;               /* --diverged leave */
 	char *weights;             /* lines of the case file that give weights */
+	char *undo;                /* likewise: what an undo does with each step; or NULL */
 	struct graph *graph;
 	int64_t *weight_ms;
 	char **refusal;            /* of each step: why its open attempt was told to stop */
@@ -158,14 +162,17 @@ static void
 read_case(struct golden *g)
 {
 	char *rest = g->text[0].buf, *line;
-	struct strbuf weights = STRBUF_INIT;
+	struct strbuf weights = STRBUF_INIT, undo = STRBUF_INIT;
 
 	while ((line = next_line(&rest)))
 		if (!strncmp(line, "weight ", 7))
 			strbuf_addf(&weights, "%s\n", line + 7);
+		else if (!strncmp(line, "records ", 8) || !strncmp(line, "pass ", 5))
+			strbuf_addf(&undo, "%s\n", line);
 		else
 			read_key(g, line);
 	g->weights = strbuf_detach(&weights);
+	g->undo = undo.len ? strbuf_detach(&undo) : NULL;
 }
 
 static void
@@ -184,6 +191,37 @@ read_weights(struct golden *g)
 		else
 			g->weight_ms[step] = atoll(line);
 	}
+}
+
+/* "records STEP N" or "pass STEP WHY", in any order. */
+static void
+read_undo_line(struct golden *g, json_t *decided, char *line)
+{
+	const char *key = strsep(&line, " "), *name = strsep(&line, " ");
+	uint32_t step = name ? graph_find_step(g->graph, name) : GRAPH_NO_STEP;
+
+	if (step == GRAPH_NO_STEP || !line)
+		fail(g, "case", "an undo of an unknown step");
+	else
+		json_object_set_new(json_array_get(decided, step), *key == 'r' ? "records" : "why",
+				    *key == 'r' ? json_integer(atoll(line)) : json_string(line));
+}
+
+/* The graph of a run becomes that of its undo. */
+static void
+bind_undo(struct golden *g)
+{
+	char *rest = g->undo, *line;
+	json_t *decided = json_array();
+	struct error err = {0};
+
+	for (uint32_t i = 0; i < g->graph->n_steps; i++)
+		json_array_append_new(decided, json_pack("{s:s}", "step", g->graph->steps[i].name));
+	while ((line = next_line(&rest)))
+		read_undo_line(g, decided, line);
+	if (undo_bind(g->graph, decided, &err) < 0)
+		fail(g, "undo", err.text);
+	json_decref(decided);
 }
 
 static void
@@ -210,6 +248,8 @@ bind(struct golden *g)
 	}
 	if (g->graph && g->put_back)
 		failback_bind(g->graph, g->put_back, g->agreed);
+	if (g->graph && g->undo)
+		bind_undo(g);
 	strbuf_release(&said);
 	plan_free(plan);
 	plan_text_release(&text);
@@ -340,6 +380,21 @@ say_undo(struct golden *g, const struct word *w)
 }
 
 static void
+say_reverted(struct golden *g, const struct word *w)
+{
+	json_t *event = attempt_event(g, "attempt.reverted", w->step), *list = json_array();
+	int64_t n;
+
+	put_args(g, w->args, event);
+	n = json_int_or(event, "conflicts", 0);
+	for (int64_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "result", "conflict", "object",
+						      "somebody"));
+	json_object_set_new(event, "conflicts", list);
+	send(g, event);
+}
+
+static void
 say_note(struct golden *g, const struct word *w)
 {
 	char kind[64];
@@ -397,6 +452,7 @@ static const struct {
 	{"ok", say_ended},         {"transient", say_ended}, {"conflict", say_ended},
 	{"refused", say_ended},    {"invalid", say_ended},   {"bug", say_ended},
 	{"cancelled", say_ended},  {"unknown", say_ended},   {"probed", say_probed},
+	{"reverted", say_reverted},
 	{"undo", say_undo},        {"checkpoint", say_note}, {"output", say_note},
 	{"approve", say_person},   {"retry", say_person},    {"skip", say_person},
 	{"by-hand", say_person},   {"stop", say_person},     {"continue", say_person},
@@ -473,6 +529,12 @@ write_step(const struct run_state *st, uint32_t i, struct strbuf *out)
 		strbuf_addf(out, ", %" PRIu64 " of %" PRIu64 " to change", f->changes, f->total);
 	if (f->undo_records)
 		strbuf_addf(out, ", %" PRIu64 " undo records", f->undo_records);
+	if (st->graph->steps[i].records)
+		strbuf_addf(out, ", %" PRIu64 " of %" PRIu64 " put back, %" PRIu64 " already, %" PRIu64
+			    " conflicts", f->put_back, st->graph->steps[i].records, f->already,
+			    f->n_conflicts);
+	if (st->graph->way == WAY_UNDO && f->passed)
+		strbuf_addf(out, ", passed: %s", f->passed);
 	if (f->checkpoint)
 		strbuf_addf(out, ", checkpoint %s", f->checkpoint);
 	if (f->in_doubt)
@@ -647,6 +709,7 @@ release(struct golden *g)
 	free(g->refusal);
 	free(g->weight_ms);
 	free(g->weights);
+	free(g->undo);
 	json_decref(g->previewed);
 	json_decref(g->put_back);
 	vrun_release(&g->run);
