@@ -156,17 +156,26 @@ directory >"$work/after"
 check "the directory is what it was, but for who was deleted" cmp "$work/wanted" "$work/after"
 
 # --- killed in the middle ---
-is_reverting() {
+# So many batches of users were told to be put back.
+has_put_back() {
 	[[ $(last_run) != "$origin" ]] &&
-		[[ $(events attempt.started "json_extract(body, '\$.step') = 'users'") != 0 ]]
+		(($(events attempt.reverted "json_extract(body, '\$.step') = 'users'") >= $1))
+}
+# slapd 2.5.13 may crash when a client dies amid a transaction; nothing is committed then,
+# and what watches over a real server starts it again (see resume_test.sh).
+revive() {
+	sleep 0.5
+	ldap ldapsearch -LLL -s base -b "" 1.1 >/dev/null 2>&1 && return
+	echo "     (slapd crashed when its client was killed; it is started again)"
+	"$root/lab/lab" --dir "$work/lab" restore dr >/dev/null 2>&1
 }
 for ((round = 1; round <= 3; round++)); do
 	move "round $round: the failover is done"
 	launch undo "$origin" --only users,dns
-	soon is_reverting
-	sleep "0.$((round * 3))"
+	soon has_put_back "$round"
 	kill -KILL "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
+	revive
 	undo=$(last_run)
 	some=$(homed "$LAB_PRIMARY_POOL")
 	if [[ $(events run.ended) == 0 ]]; then
