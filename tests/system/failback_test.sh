@@ -27,7 +27,7 @@ admin() {
 homes() {
 	ldap ldapsearch -LLL -o ldif-wrap=no -b "ou=Staff,$LAB_SUFFIX" -E pr=1000/noprompt \
 		msRTCSIP-PrimaryHomeServer | awk '/^dn:/{dn = $0} /^msRTC/{sub(/^[^:]*: /, ""); print dn "|" $0}' |
-		tr 'A-Z' 'a-z' | LC_ALL=C sort
+		tr '[:upper:]' '[:lower:]' | LC_ALL=C sort
 }
 dn_of() {
 	ldap ldapsearch -LLL -o ldif-wrap=no -b "ou=Staff,$LAB_SUFFIX" \
@@ -149,7 +149,7 @@ same "users are put back, not moved" "revert" "$(journal "select distinct json_e
 same "in the order of the runbook" "target-up export" "$(journal "select json_extract(body, '\$.step') from event
 	where id >> 36 = (select max(no) from run) and json_extract(body, '\$.kind') = 'attempt.started'
 	and json_extract(body, '\$.step') in ('target-up', 'export') order by id" | uniq | head -n 2 | tr '\n' ' ' | sed 's/ $//')"
-lower() { printf '%s' "$1" | tr 'A-Z' 'a-z'; }
+lower() { printf '%s' "$1" | tr '[:upper:]' '[:lower:]'; }
 homes >"$work/homes.after"
 grep -vF -e "$(lower "dn: $gone|")" -e "$(lower "dn: $changed|")" "$work/homes.before" >"$work/wanted"
 grep -vF -e "$(lower "dn: $created|")" -e "$(lower "dn: $changed|")" "$work/homes.after" >"$work/got"
