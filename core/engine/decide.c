@@ -14,6 +14,16 @@ decide_may_apply(const struct graph *graph, uint32_t step)
 	       (graph->mode != RESITE_REHEARSAL || s->rehearse == REHEARSE_RUN);
 }
 
+bool
+decide_can_probe(const struct graph *graph, uint32_t step)
+{
+	const struct step *s = &graph->steps[step];
+
+	/* A revert finds out by itself: it may always be tried again. */
+	return s->records || s->readonly || s->action->has & SCHEMA_HAS_PROBE ||
+	       !decide_may_apply(graph, step);
+}
+
 const char *
 decide_intent(const struct graph *graph, uint32_t step)
 {

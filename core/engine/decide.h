@@ -7,6 +7,10 @@
 /* A rehearsal changes something only where the plan says "run". */
 bool decide_may_apply(const struct graph *graph, uint32_t step);
 
+/* Whether a new attempt finds out what an unknown one has done; or none can do anything, as
+ * of a step that only reads, or that a rehearsal does not run. */
+bool decide_can_probe(const struct graph *graph, uint32_t step);
+
 /* What an attempt of step sets out to do, as attempt.started has it: "read",
  * "probe" (and apply only after a decision), "apply", or in an undo "revert". */
 const char *decide_intent(const struct graph *graph, uint32_t step);
