@@ -58,7 +58,7 @@ fault_choose(uint64_t seed, const char *step, uint32_t attempt, uint32_t tries,
 
 struct held {
 	uv_timer_t timer;
-	struct live *live; /* NULL: it is over */
+	struct live *live;
 };
 
 static void
@@ -72,11 +72,8 @@ on_held(uv_timer_t *timer)
 {
 	struct held *h = timer->data;
 
-	if (h->live) {
-		attempt_signal(h->live->attempt, SIGCONT);
-		h->live->held = NULL;
-	}
-	uv_close((uv_handle_t *)timer, on_closed);
+	attempt_signal(h->live->attempt, SIGCONT);
+	faults_forget(h->live);
 }
 
 static void
@@ -133,7 +130,8 @@ faults_on_message(struct live *a)
 void
 faults_forget(struct live *a)
 {
+	/* Here and not when its time comes: the loop may have ended by then. */
 	if (a->held)
-		a->held->live = NULL;
+		uv_close((uv_handle_t *)&a->held->timer, on_closed);
 	a->held = NULL;
 }
