@@ -125,7 +125,10 @@ lh_window_send(struct lh_window *w, const char *dn, struct lh_error *e)
 		rc = receive_one(w, e);
 	if (rc)
 		return rc;
-	lh_conn_gather(w->c);
+	/* Within a transaction nothing is done before its end; a change of its own is to begin
+	 * at once: gathered, it would wait for the answers of those before it. */
+	if (w->txn_id.bv_val)
+		lh_conn_gather(w->c);
 	s = free_slot(w);
 	rc = lh_swap_send(w->c, w->swap, dn, w->txn_id.bv_val ? &w->txn_id : NULL, &s->msgid, e);
 	if (rc)
