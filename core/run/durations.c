@@ -1,6 +1,7 @@
 #include "core/base/base.h"
 #include "core/base/json.h"
 #include "core/run/durations.h"
+#include "core/store/journal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,16 +71,6 @@ note_run(void *ctx, const char *run, int64_t last_seq)
 	return newest->run[at].name ? 0 : E_NOMEM;
 }
 
-static int
-parse_took(void *ctx, int64_t seq, const char *text, size_t len)
-{
-	json_t **ret = ctx;
-
-	(void)seq;
-	*ret = json_parse(text, len, NULL);
-	return E_REFUSED; /* one is enough */
-}
-
 static bool
 is_like(const json_t *took, const struct graph *g)
 {
@@ -116,8 +107,8 @@ read_samples(struct store *store, const struct newest *newest, const struct grap
 		json_t *took = NULL;
 
 		if (newest->run[at].last_seq > 1)
-			store_read(store, newest->run[at].name, newest->run[at].last_seq - 1,
-				   parse_took, &took, NULL);
+			took = journal_event(store, newest->run[at].name,
+					     newest->run[at].last_seq - 1);
 		if (is_like(took, g)) {
 			add_run(samples, g, took);
 			used++;

@@ -15,27 +15,6 @@ struct earlier {
 	json_t *covered; /* step -> the undo that has put it back */
 };
 
-#define SEEN_ENOUGH 1 /* made negative: the answer that ends a read */
-
-static int
-keep_event(void *ctx, int64_t seq, const char *text, size_t len)
-{
-	json_t **event = ctx;
-
-	(void)seq;
-	*event = json_parse(text, len, NULL);
-	return -SEEN_ENOUGH;
-}
-
-static json_t *
-event_at(struct store *store, const char *run, int64_t seq)
-{
-	json_t *event = NULL;
-
-	store_read(store, run, seq, keep_event, &event, NULL);
-	return event;
-}
-
 static int
 refuse_second(const struct earlier *e, const char *run, int way)
 {
@@ -81,11 +60,11 @@ static int
 look_at_run(void *ctx, const char *run, int64_t last_seq)
 {
 	struct earlier *e = ctx;
-	json_t *first = event_at(e->store, run, 1), *last = NULL;
+	json_t *first = journal_event(e->store, run, 1), *last = NULL;
 	int rc = 0, way = way_parse(json_str_or(first, "way", "run"));
 
 	if (way != WAY_RUN && !strcmp(json_str_or(first, "origin", ""), e->origin)) {
-		last = event_at(e->store, run, last_seq);
+		last = journal_event(e->store, run, last_seq);
 		if (strcmp(json_str_or(last, "kind", ""), "run.ended"))
 			rc = refuse_second(e, run, way);
 		else

@@ -4,6 +4,7 @@
 #include "core/base/vec.h"
 #include "core/run/lock.h"
 #include "core/run/plan_lock.h"
+#include "core/store/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,36 +124,16 @@ release(struct known_runs *all)
 	free(all->item);
 }
 
-static int
-parse_one(void *ctx, int64_t seq, const char *text, size_t len)
-{
-	json_t **event = ctx;
-
-	(void)seq;
-	*event = json_parse(text, len, NULL);
-	return E_REFUSED; /* one is enough */
-}
-
-/* One event of a run; NULL when it cannot be read. */
-static json_t *
-read_event(struct store *store, const char *run, int64_t seq)
-{
-	json_t *event = NULL;
-
-	store_read(store, run, seq, parse_one, &event, NULL);
-	return event;
-}
-
 /* The first event of a run of this plan that has not ended; else NULL.  A run whose
  * journal cannot be read holds nobody up: who resumes it is told. */
 static json_t *
 first_of_unfinished(struct store *store, const struct known_run *run, const struct graph *g)
 {
-	json_t *last = read_event(store, run->name, run->last_seq), *first;
+	json_t *last = journal_event(store, run->name, run->last_seq), *first;
 	bool ended = !last || !strcmp(json_str_or(last, "kind", ""), "run.ended");
 
 	json_decref(last);
-	first = ended ? NULL : read_event(store, run->name, 1);
+	first = ended ? NULL : journal_event(store, run->name, 1);
 	if (first && strcmp(json_str_or(first, "plan", ""), g->plan)) {
 		json_decref(first);
 		first = NULL;

@@ -72,22 +72,14 @@ signers_check(const struct graph *graph, struct diags *d)
 
 /* --- the text -------------------------------------------------------------- */
 
-static int
-take_prev(void *ctx, int64_t seq, const char *text, size_t len)
-{
-	json_t *event = json_parse(text, len, NULL);
-
-	(void)seq;
-	strbuf_addstr(ctx, json_str_or(event, "prev", ""));
-	json_decref(event);
-	return E_REFUSED; /* one is enough */
-}
-
 /* The hash of the run's first event, which the second one has. */
 static int
 start_hash(struct store *store, const char *run, struct strbuf *ret, struct error *err)
 {
-	store_read(store, run, 2, take_prev, ret, NULL);
+	json_t *second = journal_event(store, run, 2);
+
+	strbuf_addstr(ret, json_str_or(second, "prev", ""));
+	json_decref(second);
 	return ret->len ? 0 : error_set(err, E_CORRUPT, "run %s has no second event", run);
 }
 
