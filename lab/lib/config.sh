@@ -15,6 +15,7 @@ declare -A site_number=([primary]=1 [dr]=2)
 declare -A other=([primary]=dr [dr]=primary)
 # In the block of ports: the same for both sites, so that only addresses differ.
 declare -A port_offset=([sip]=0 [xcap]=1 [ldap]=2 [ldaps]=3 [dns]=4 [dns2]=5)
+# From 8 on: those of the parts, given by parts.sh.
 
 port() {
 	echo $((ports + port_offset[$1]))
@@ -25,6 +26,7 @@ config_of() {
 	*.slapd) echo "$run_dir/${1%.*}/slapd.conf" ;;
 	*.kamailio) echo "$run_dir/${1%.*}/kamailio.cfg" ;;
 	*.named) echo "$run_dir/${1%.*}/named.conf" ;;
+	*) "config_${1#*.}" "${1%.*}" ;;
 	esac
 }
 
@@ -34,6 +36,7 @@ address_of() {
 	*.slapd) echo "ldap://${site_address[$site]}:$(port ldap) ldaps:$(port ldaps)" ;;
 	*.kamailio) echo "sip:${site_address[$site]}:$(port sip) http:$(port xcap)" ;;
 	*.named) echo "${site_address[$site]}:$(port "$site")" ;;
+	*) "address_${1#*.}" "$site" ;;
 	esac
 }
 
@@ -158,6 +161,7 @@ write_files() {
 	values[PORT]=$(port dns2)
 	values[ZONE]="zone \"$domain\" { type secondary; file \"$domain.zone\"; primaries port $(port dns) { 127.0.0.1; }; };"
 	render named.conf.in "$run_dir/dns2/named.conf"
+	each_part write
 	umask 022
 	write_env
 	write_includes
@@ -174,6 +178,7 @@ write_env() {
 		echo "LAB_RUN=$run_dir"
 		echo "LAB_PORTS=$ports"
 		echo "LAB_USERS=$users"
+		echo "LAB_PARTS='${parts[*]}'"
 		echo "LAB_DOMAIN=$domain"
 		echo "LAB_SUFFIX=$suffix"
 		echo "LAB_BIND_DN=cn=resite,$suffix"
@@ -201,6 +206,7 @@ write_env() {
 			echo "LAB_${up}_SIP=${site_address[$site]}"
 			echo "LAB_${up}_SIP_PORT=$(port sip)"
 		done
+		each_part env
 	} >"$lab_dir/env.new" || die "cannot write $lab_dir/env.new"
 	mv "$lab_dir/env.new" "$lab_dir/env" || die "cannot write $lab_dir/env"
 }
@@ -223,15 +229,19 @@ write_includes() {
 				ldapi "$(ldapi_url "$site")" \
 				xcap "http://${site_address[$site]}:$(port xcap)/xcap-root" \
 				sip "${site_address[$site]}" sip_port "$(port sip)"
+			each_part site "$site"
 			printf '    networks = ["%s.0.0/16"];\n  };\n' "${site_address[$site]%.*.*}"
 		done
 		echo "};"
 	} >"$lab_dir/sites.inc" || die "cannot write $lab_dir/sites.inc"
-	printf '%s = "%s";\n' domain "$domain." sip_domain "$domain" users_base "ou=Staff,$suffix" \
-		bind_dn "cn=resite,$suffix" password_file "$lab_dir/secrets/resite.password" \
-		dns_server "127.0.0.1:$(port dns)" dns_secondary "127.0.0.1:$(port dns2)" \
-		tsig_key_file "$lab_dir/secrets/tsig.key" ca_file "$lab_dir/ca.pem" \
-		vault "$lab_dir/vault" users_file "$lab_dir/users.txt" >"$lab_dir/vars.inc" ||
+	{
+		each_part vars
+		printf '%s = "%s";\n' domain "$domain." sip_domain "$domain" users_base "ou=Staff,$suffix" \
+			bind_dn "cn=resite,$suffix" password_file "$lab_dir/secrets/resite.password" \
+			dns_server "127.0.0.1:$(port dns)" dns_secondary "127.0.0.1:$(port dns2)" \
+			tsig_key_file "$lab_dir/secrets/tsig.key" ca_file "$lab_dir/ca.pem" \
+			vault "$lab_dir/vault" users_file "$lab_dir/users.txt"
+	} >"$lab_dir/vars.inc" ||
 		die "cannot write $lab_dir/vars.inc"
 }
 
@@ -243,11 +253,13 @@ write_users() {
 }
 
 load() {
-	need_programs
 	[[ -r $lab_dir/env ]] || die "$lab_dir: there is no lab; lab up makes one"
 	# shellcheck source=/dev/null
 	. "$lab_dir/env"
 	run_dir=$LAB_RUN ports=$LAB_PORTS
+	read -r -a parts <<<"$LAB_PARTS"
+	use_parts
+	need_programs
 }
 
 # Everything but the logs, which tell what went wrong.

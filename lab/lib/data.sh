@@ -28,7 +28,6 @@ make_data() {
 	for job in "${jobs[@]}"; do
 		wait "$job" || die "the data could not be made"
 	done
-	give_away
 }
 
 # slapadd -q once; the other site gets a copy of the database, so that both have

@@ -3,9 +3,9 @@
 # labs may run at once and a lost site's ports must stay its own while nobody
 # listens on them, so each block is reserved by a symbolic link to its lab.
 
-block_size=8
+block_size=32
 first_block=20000
-last_block=31992
+last_block=31968
 
 registry() {
 	local dir=/tmp/resite-lab-ports

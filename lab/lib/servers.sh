@@ -16,22 +16,31 @@ ldaps://${site_address[$site]}:$(port ldaps)/ $(ldapi_url "$site")"
 	*.named)
 		spawn "$1" named -f -4 -n 1 -c "$config"
 		;;
+	*) "launch_${1#*.}" "$site" "$config" ;;
 	esac
 }
 
 # start_servers NAME...: all at once, then waits until each answers. A registrar
 # does not start without its directory, and a secondary DNS server that does not
-# find its primary asks again only much later: these come second.
+# find its primary asks again only much later: these come second. Servers of the
+# parts come in the wave that their part says (parts.sh).
 start_servers() {
-	local name first=() second=()
+	local name first=() second=() third=()
 	for name; do
 		case $name in
 		*.kamailio | dns2.*) second+=("$name") ;;
-		*) first+=("$name") ;;
+		*)
+			case ${wave[${name#*.}]-1} in
+			1) first+=("$name") ;;
+			2) second+=("$name") ;;
+			*) third+=("$name") ;;
+			esac
+			;;
 		esac
 	done
 	start_wave "${first[@]}"
 	start_wave "${second[@]}"
+	start_wave "${third[@]}"
 }
 
 start_wave() {
@@ -68,6 +77,7 @@ answers() {
 	*.slapd) timeout 3 ldapwhoami -x -H "ldap://${site_address[$site]}:$(port ldap)" >/dev/null 2>&1 ;;
 	*.kamailio) sip_answers "${site_address[$site]}" "$(port sip)" ;;
 	*.named) [[ $(dig +short +time=1 +tries=1 "@127.0.0.1" -p "$(port "$site")" "$domain" SOA 2>/dev/null) == ns1.* ]] ;;
+	*) "answers_${1#*.}" "$site" ;;
 	esac
 }
 
