@@ -1,6 +1,6 @@
 /* exec.run: the operator's own commands as a step. */
 #define _GNU_SOURCE
-#include "command.h"
+#include "sdk/proc/command.h"
 #include "report.h"
 
 #include <resite/easy.h>

@@ -1,6 +1,7 @@
-/* command.h -- runs one command to its end.  Knows nothing of the plugin ABI. */
-#ifndef PLUGINS_EXEC_COMMAND_H
-#define PLUGINS_EXEC_COMMAND_H
+/* command.h -- runs one command to its end, for every plugin that starts programs.  Knows
+ * nothing of the plugin ABI. */
+#ifndef RESITE_PROC_COMMAND_H
+#define RESITE_PROC_COMMAND_H
 
 #include <stdbool.h>
 #include <stddef.h>
