@@ -30,6 +30,7 @@ struct options {
 	const char *group;                       /* --group */
 	bool print;                              /* --print */
 	bool json, wait, all, now;               /* --json --wait --all --now */
+	bool markdown;                           /* --markdown */
 	bool preview, past_no_return;            /* --preview --past-no-return */
 	uint64_t faults;                         /* --faults; 0: not given */
 	bool keep, finish;                       /* --keep --finish (rehearse) */

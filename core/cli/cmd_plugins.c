@@ -58,6 +58,9 @@ show_one(struct registry *registry, const struct options *o)
 		return cli_fail(o, &err);
 	if (o->json && hello) {
 		cli_print_json(json_incref(json_object_get(hello, "plugin")));
+	} else if (o->markdown) {
+		schema_write_markdown(&out, builtin ? schema_builtin() : read);
+		cli_print(&out);
 	} else {
 		schema_write(&out, builtin ? schema_builtin() : read);
 		cli_print(&out);

@@ -63,6 +63,7 @@ static const char options_help[] =
 	"  --state DIR            where journals are ($RESITE_STATE)\n"
 	"  --plugins DIR          where plugins are, more than once ($RESITE_PLUGINS)\n"
 	"  --json                 machine-readable output\n"
+	"  --markdown             plugins show: the parameters as tables, for a README\n"
 	"  --all                  status, verify: every step of a long run; certify: every case\n"
 	"  --cases N, --seed S    certify: how many cases (default 400), chosen by which seed\n"
 	"  --case CASE            certify: this one alone, as a failure has named it\n"

@@ -10,7 +10,7 @@
 enum { OPT_STATE = 256, OPT_PLUGINS, OPT_FROM, OPT_TO, OPT_MODE, OPT_ONLY, OPT_REASON, OPT_JOBS,
        OPT_EXPECT_HEAD, OPT_AS_PREVIEWED, OPT_AGAINST, OPT_DIVERGED, OPT_PREVIEW, OPT_PAST, OPT_JSON,
        OPT_WAIT, OPT_ALL, OPT_NOW, OPT_BESIDE, OPT_SEED, OPT_CASES, OPT_CASE, OPT_BROKEN,
-       OPT_FAULTS, OPT_KEEP, OPT_FINISH, OPT_PRINT, OPT_FILE, OPT_SIGNATURE, OPT_GROUP };
+       OPT_FAULTS, OPT_KEEP, OPT_FINISH, OPT_PRINT, OPT_MARKDOWN, OPT_FILE, OPT_SIGNATURE, OPT_GROUP };
 
 static const struct option long_options[] = {
 	{"state", required_argument, NULL, OPT_STATE},
@@ -29,6 +29,7 @@ static const struct option long_options[] = {
 	{"preview", no_argument, NULL, OPT_PREVIEW},
 	{"past-no-return", no_argument, NULL, OPT_PAST},
 	{"json", no_argument, NULL, OPT_JSON},
+	{"markdown", no_argument, NULL, OPT_MARKDOWN},
 	{"wait", no_argument, NULL, OPT_WAIT},
 	{"all", no_argument, NULL, OPT_ALL},
 	{"print", no_argument, NULL, OPT_PRINT},
@@ -155,6 +156,7 @@ set_option(struct options *o, int opt, const char *value)
 	case OPT_PREVIEW: o->preview = true; break;
 	case OPT_PAST: o->past_no_return = true; break;
 	case OPT_JSON: o->json = true; break;
+	case OPT_MARKDOWN: o->markdown = true; break;
 	case OPT_WAIT: o->wait = true; break;
 	case OPT_ALL: o->all = true; break;
 	case OPT_PRINT: o->print = true; break;

@@ -37,8 +37,8 @@ write_param(struct strbuf *out, const struct schema_param *p)
 	strbuf_addch(out, '\n');
 }
 
-static void
-write_flags(struct strbuf *out, const struct schema_action *a)
+void
+schema_write_flags(struct strbuf *out, const struct schema_action *a)
 {
 	static const struct {
 		uint64_t flag;
@@ -62,7 +62,7 @@ write_action(struct strbuf *out, const struct schema_plugin *plugin,
 	char text[CLOCK_TEXT_MAX];
 
 	strbuf_addf(out, "\n  %s.%s: %s", plugin->name, a->name, a->summary);
-	write_flags(out, a);
+	schema_write_flags(out, a);
 	if (a->timeout_ms)
 		strbuf_addf(out, "; timeout %s", clock_format_duration(a->timeout_ms, text));
 	strbuf_addch(out, '\n');

@@ -7,5 +7,10 @@
 
 /* Appends actions, parameters with type, default and bounds, and outputs. */
 void schema_write(struct strbuf *out, const struct schema_plugin *plugin);
+/* The same as Markdown, a table for each action: what a plugin's README has between
+ * its two marks (tools/plugin-readme). */
+void schema_write_markdown(struct strbuf *out, const struct schema_plugin *plugin);
+/* "; reads only; moves data": what the action's flags promise. */
+void schema_write_flags(struct strbuf *out, const struct schema_action *action);
 
 #endif
