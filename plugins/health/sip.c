@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "plugins/health/health.h"
-#include "plugins/health/sipnet.h"
+#include "sdk/sip/sipnet.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* health.tcp, .dns and .sip: parsing, real servers, and servers that misbehave. */
 #include "config.h"
 
-#include "plugins/health/sipmsg.h"
+#include "sdk/sip/sipmsg.h"
 #include "sdk/testkit/fakehost.h"
 #include "tests/unit/named_server.h"
 #include "tests/unit/run_suite.h"

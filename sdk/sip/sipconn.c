@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "plugins/health/sipnet.h"
+#include "sdk/sip/sipnet.h"
 
 #include <ctype.h>
 #include <netdb.h>

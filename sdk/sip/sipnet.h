@@ -1,8 +1,8 @@
 /* sipnet.h -- finding a domain's registrar, and talking SIP to it over TCP. */
-#ifndef HEALTH_SIPNET_H
-#define HEALTH_SIPNET_H
+#ifndef RESITE_SDK_SIP_SIPNET_H
+#define RESITE_SDK_SIP_SIPNET_H
 
-#include "plugins/health/sipmsg.h"
+#include "sdk/sip/sipmsg.h"
 #include "sdk/net/net.h"
 
 #define SIP_TARGETS_MAX 16

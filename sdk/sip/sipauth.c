@@ -1,7 +1,7 @@
 /* Digest authentication of SIP (RFC 3261 §22, RFC 7616). */
 #include "config.h"
 
-#include "plugins/health/sipmsg.h"
+#include "sdk/sip/sipmsg.h"
 
 #include <ctype.h>
 #include <nettle/md5.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "plugins/health/sipmsg.h"
+#include "sdk/sip/sipmsg.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -205,6 +205,15 @@ sip_response_release(struct sip_response *r)
 {
 	free(r->text);
 	*r = (struct sip_response){0};
+}
+
+bool
+sip_response_says(const struct sip_response *r, const char *text)
+{
+	for (const char *line = r->text; *line; line += strlen(line) + 1)
+		if (strcasestr(line, text))
+			return true;
+	return false;
 }
 
 bool

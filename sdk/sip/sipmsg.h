@@ -1,6 +1,6 @@
 /* sipmsg.h -- SIP messages (RFC 3261): writing requests, reading responses.  Pure. */
-#ifndef HEALTH_SIPMSG_H
-#define HEALTH_SIPMSG_H
+#ifndef RESITE_SDK_SIP_SIPMSG_H
+#define RESITE_SDK_SIP_SIPMSG_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +49,9 @@ enum sip_parsed sip_parse(const char *bytes, size_t len, struct sip_response *re
 void sip_response_release(struct sip_response *r);
 /* Does the response belong to the request (branch, Call-ID and CSeq, RFC 3261 §17.1.3)? */
 bool sip_answers(const struct sip_response *response, const struct sip_request *request);
+
+/* Is text (case does not matter) in one line of the response's head?  Status line included. */
+bool sip_response_says(const struct sip_response *r, const char *text);
 
 /* host and port of the first URI in a Contact; port "5060" when it has none.  False when
  * it has no sip URI. */
