@@ -10,12 +10,14 @@
 #	answers_KIND SITE          does it answer a real question?
 #	address_KIND SITE          for lab status
 # and, where it has something to do,
+#	members_KIND SITE          pids of its processes that left the session they were started in
 #	part_NAME_write            the configuration files (render)
 #	part_NAME_data             what the servers know at the start
 #	part_NAME_ready            after all servers answer
 #	part_NAME_env              lines of DIR/env
 #	part_NAME_site SITE        lines of the site in DIR/sites.inc
 #	part_NAME_vars             lines of DIR/vars.inc
+# A database: lib/postgres.sh, one cluster for each site, for all parts.
 # Servers of a part are lost and restored with their site as all others.
 
 parts=()

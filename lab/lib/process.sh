@@ -50,6 +50,7 @@ members() {
 		read -r _ _ _ session _ <<<"${stat##*) }"
 		[[ $session != "$pid" ]] || ! is_ours "${stat%% *}" "$1" || echo "${stat%% *}"
 	done
+	! declare -F "members_${1#*.}" >/dev/null || "members_${1#*.}" "${1%.*}"
 }
 
 # kill_servers SIGNAL NAME...: one signal to all, at once, then waits until all

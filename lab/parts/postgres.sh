@@ -1,0 +1,5 @@
+# shellcheck shell=bash
+# A PostgreSQL server in each site. Parts that keep something in it read
+# lib/postgres.sh themselves; alone it is an empty one.
+# shellcheck source=../lib/postgres.sh
+. "$here/lib/postgres.sh"
