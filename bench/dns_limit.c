@@ -11,7 +11,7 @@
 #define _GNU_SOURCE
 #include "config.h"
 
-#include "plugins/dns-nsupdate/rrset.h"
+#include "sdk/rr/rrset.h"
 #include "plugins/dns-nsupdate/tsig.h"
 #include "plugins/dns-nsupdate/update.h"
 #include "sdk/net/dns.h"

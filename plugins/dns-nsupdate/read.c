@@ -1,7 +1,7 @@
 /* Reading RRsets from an authoritative server, many questions in flight. */
 #include "config.h"
 
-#include "plugins/dns-nsupdate/rrwire.h"
+#include "sdk/rr/rrwire.h"
 #include "plugins/dns-nsupdate/step.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include <resite/easy.h>
 
-#include "plugins/dns-nsupdate/rrset.h"
+#include "sdk/rr/rrset.h"
 #include "plugins/dns-nsupdate/tsig.h"
 #include "plugins/dns-nsupdate/update.h"
 #include "sdk/net/dns.h"

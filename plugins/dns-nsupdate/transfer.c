@@ -5,7 +5,7 @@
  * not the zone's), the questions are asked after all. */
 #include "config.h"
 
-#include "plugins/dns-nsupdate/rrwire.h"
+#include "sdk/rr/rrwire.h"
 #include "plugins/dns-nsupdate/step.h"
 
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #ifndef DNS_NSUPDATE_UPDATE_H
 #define DNS_NSUPDATE_UPDATE_H
 
-#include "plugins/dns-nsupdate/rrset.h"
+#include "sdk/rr/rrset.h"
 #include "plugins/dns-nsupdate/tsig.h"
 
 /* was and will have the same owner and type; n 0 in was: absent; in will: to be deleted. */

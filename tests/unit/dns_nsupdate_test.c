@@ -1,9 +1,9 @@
 /* dns-nsupdate: records, keys and signatures on paper, and servers that misbehave. */
 #include "config.h"
 
-#include "plugins/dns-nsupdate/rrplain.h"
-#include "plugins/dns-nsupdate/rrset.h"
-#include "plugins/dns-nsupdate/rrwire.h"
+#include "sdk/rr/rrplain.h"
+#include "sdk/rr/rrset.h"
+#include "sdk/rr/rrwire.h"
 #include "plugins/dns-nsupdate/tsig.h"
 #include "plugins/dns-nsupdate/update.h"
 #include "sdk/net/net.h"

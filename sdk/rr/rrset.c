@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "plugins/dns-nsupdate/rrset.h"
+#include "sdk/rr/rrset.h"
 
-#include "plugins/dns-nsupdate/rrplain.h"
+#include "sdk/rr/rrplain.h"
 
 #include <arpa/inet.h>
 #include <nettle/sha2.h>

@@ -3,8 +3,8 @@
  * Not ldns_wire2rr: it makes a dozen allocations of each record, which for a transfer of
  * 10,000 is more work than that of the server that sends it.
  */
-#ifndef DNS_NSUPDATE_RRWIRE_H
-#define DNS_NSUPDATE_RRWIRE_H
+#ifndef SDK_RR_RRWIRE_H
+#define SDK_RR_RRWIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "plugins/dns-nsupdate/rrplain.h"
+#include "sdk/rr/rrplain.h"
 
 #include <arpa/inet.h>
 #include <ldns/ldns.h>

@@ -4,8 +4,8 @@
  * ldns reads all that master files allow, at some 20 microseconds and four allocations of
  * 64 KiB a record.  What is not plain here is left to it, errors too.
  */
-#ifndef DNS_NSUPDATE_RRPLAIN_H
-#define DNS_NSUPDATE_RRPLAIN_H
+#ifndef SDK_RR_RRPLAIN_H
+#define SDK_RR_RRPLAIN_H
 
 #include <stdbool.h>
 #include <stddef.h>

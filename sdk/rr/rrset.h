@@ -3,8 +3,8 @@
  * Names and rdata are kept in canonical wire form (RFC 4034 §6: lower case, no
  * compression), so that equal means equal bytes and a message is built by copying.
  */
-#ifndef DNS_NSUPDATE_RRSET_H
-#define DNS_NSUPDATE_RRSET_H
+#ifndef SDK_RR_RRSET_H
+#define SDK_RR_RRSET_H
 
 #include <ldns/ldns.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* How RRsets are shown to people and kept in undo records. */
 #include "config.h"
 
-#include "plugins/dns-nsupdate/rrset.h"
+#include "sdk/rr/rrset.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

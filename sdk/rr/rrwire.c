@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "plugins/dns-nsupdate/rrwire.h"
+#include "sdk/rr/rrwire.h"
 
 #include "sdk/net/dns.h" /* also ldns, for the names of types */
 
