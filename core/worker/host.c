@@ -465,6 +465,12 @@ host_secret(struct resite_op *op, const char *ref, void *buf, size_t cap)
 	return rc;
 }
 
+static void **
+host_memory(struct resite_op *op)
+{
+	return &op->memory;
+}
+
 static const void *
 host_extension(struct resite_op *op, const char *id)
 {
@@ -500,4 +506,5 @@ const struct resite_host op_host = {
 	.wait = op_wait,
 	.secret = host_secret,
 	.extension = host_extension,
+	.memory = host_memory,
 };

@@ -14,7 +14,7 @@
 static_assert(ENDS_WITH(struct resite_param, max), "padding");
 static_assert(ENDS_WITH(struct resite_action, revert), "padding");
 static_assert(ENDS_WITH(struct resite_plugin, n_actions), "padding");
-static_assert(ENDS_WITH(struct resite_host, extension), "padding");
+static_assert(ENDS_WITH(struct resite_host, memory), "padding");
 
 /* The sizes of this draft, the smallest that a plugin can have. */
 enum {

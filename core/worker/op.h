@@ -69,6 +69,7 @@ struct resite_op {
 		struct strbuf now, fingerprint;
 		uint64_t changes, total;
 	} said;
+	void *memory;             /* the plugin's slot, for the attempt; never read or freed here */
 	char *pending;            /* what verify said when it was not content yet; or NULL */
 
 	/* revert: the records that are pulled, and what became of them. */

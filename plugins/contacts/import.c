@@ -17,39 +17,43 @@
 
 /* --- what apply leaves to the probe after it --------------------------------------- */
 
-/* Lists that the server took in this attempt, each with an answer of 2xx. */
+/* Lists that the server took in this attempt, each with an answer of 2xx.  What is remembered
+ * ends with the attempt: another one does not know what happened at the server between the two,
+ * and finds nothing. */
 struct confirmed {
-	const struct resite_op *op; /* whose apply it was; NULL: none was done whole */
-	char id[96];                /* of the source */
-	uint64_t from, end;         /* documents from <= index < end */
+	char id[96];        /* of the source */
+	uint64_t from, end; /* documents from <= index < end */
 };
 
-/* An attempt is a process of its own, so what is remembered here ends with it: another attempt
- * does not know what happened at the server between the two, and finds nothing. */
-static struct confirmed *
-confirmed_here(void)
+static void
+forget_confirmed(struct resite_op *op, const struct resite_host *host)
 {
-	static struct confirmed confirmed;
-
-	return &confirmed;
+	free(*host->memory(op));
+	*host->memory(op) = NULL;
 }
 
+/* Without memory for it nothing is remembered, and more is read. */
 static void
-remember_confirmed(const struct resite_op *op, const char *id, uint64_t from, uint64_t end)
+remember_confirmed(const struct call *c, const char *id, uint64_t from, uint64_t end)
 {
-	struct confirmed *mine = confirmed_here();
+	struct confirmed *mine = calloc(1, sizeof *mine);
 
-	*mine = (struct confirmed){.op = op, .from = from, .end = end};
+	forget_confirmed(c->op, c->host);
+	*c->host->memory(c->op) = mine;
+	if (!mine)
+		return;
+	mine->from = from;
+	mine->end = end;
 	snprintf(mine->id, sizeof mine->id, "%s", id);
 }
 
 /* NULL: nothing is known of this source from this attempt's own apply. */
 static const struct confirmed *
-recall_confirmed(const struct resite_op *op, const char *id)
+recall_confirmed(const struct call *c, const char *id)
 {
-	const struct confirmed *mine = confirmed_here();
+	const struct confirmed *mine = *c->host->memory(c->op);
 
-	return mine->op == op && !strcmp(mine->id, id) ? mine : NULL;
+	return mine && !strcmp(mine->id, id) ? mine : NULL;
 }
 
 /* --- check --------------------------------------------------------------------- */
@@ -60,7 +64,6 @@ import_check(struct resite_op *op, const struct resite_host *host)
 	static const char *const of_vault[] = {"vault", "set", "from_site"};
 	bool file = host->param_count(op, "dbimpexp") > 0;
 
-	*confirmed_here() = (struct confirmed){0}; /* where one process makes several attempts */
 	for (size_t i = 0; file && i < sizeof of_vault / sizeof *of_vault; i++)
 		if (host->param_count(op, of_vault[i]) > 0)
 			return resite_fail(op, host, RESITE_ERR_INVALID, of_vault[i],
@@ -179,7 +182,7 @@ import_probe(struct resite_op *op, const struct resite_host *host)
 	int rc = source_open(&s, &c);
 
 	if (rc == RESITE_OK) {
-		mine = recall_confirmed(op, s.id);
+		mine = recall_confirmed(&c, s.id);
 		rc = source_count(&s);
 	}
 	if (mine && mine->end != s.total)
@@ -408,7 +411,7 @@ import_apply(struct resite_op *op, const struct resite_host *host)
 	struct import im = {.call = {.op = op, .host = host}};
 	int rc = source_open(&im.source, &im.call);
 
-	*confirmed_here() = (struct confirmed){0};
+	forget_confirmed(op, host);
 	memcpy(im.id, im.source.id, sizeof im.id);
 	if (rc == RESITE_OK)
 		rc = read_checkpoint(&im);
@@ -419,7 +422,7 @@ import_apply(struct resite_op *op, const struct resite_host *host)
 	if (rc == RESITE_OK)
 		rc = conclude(&im);
 	if (rc == RESITE_OK)
-		remember_confirmed(op, im.id, im.first, im.next);
+		remember_confirmed(&im.call, im.id, im.first, im.next);
 	rc = rc < 0 ? call_failed(&im.call, NULL) : tell_outputs(&im);
 	source_release(&im.source);
 	free(im.redo);

@@ -1,9 +1,7 @@
 /* What one function of an attempt leaves to the next: the records as parsed, and what was
  * last read of them, with the serial of the zone that it was read from.
  *
- * An attempt is a process of its own that calls one function after the other (design §4), so
- * a variable of the process is the memory of an attempt.  It is the only one in this plugin,
- * it saves work alone, and nothing in it is believed unless the digest of all parameters is
+ * It saves work alone, and nothing in it is believed unless the digest of all parameters is
  * the same. */
 #include "config.h"
 
@@ -14,14 +12,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static struct {
-	bool used;
+struct memory {
 	uint8_t key[SHA256_DIGEST_SIZE];
 	struct rrset_list set, expect;
 	struct rrset *now;
 	enum known known;
 	uint32_t serial;
-} memory;
+};
 
 static void
 digest_params(struct sha256_ctx *c, const struct step *s, const char *name)
@@ -71,32 +68,46 @@ memory_key(struct step *s)
 bool
 memory_take(struct step *s)
 {
-	if (!memory.used || memcmp(memory.key, s->memory_key, sizeof(memory.key)) != 0)
+	void **slot = s->host->memory(s->op);
+	struct memory *m = *slot;
+
+	if (!m || memcmp(m->key, s->memory_key, sizeof(m->key)) != 0)
 		return false;
-	s->set = memory.set;
-	s->expect = memory.expect;
-	s->now = memory.now;
-	s->known = memory.known;
-	s->serial = memory.serial;
-	memory.used = false;
+	s->set = m->set;
+	s->expect = m->expect;
+	s->now = m->now;
+	s->known = m->known;
+	s->serial = m->serial;
+	free(m);
+	*slot = NULL;
 	return true;
 }
 
-void
+static void
+memory_release(struct memory *m)
+{
+	if (!m)
+		return;
+	now_release(m->now, m->set.n);
+	rrset_list_release(&m->set);
+	rrset_list_release(&m->expect);
+	free(m);
+}
+
+bool
 memory_keep(struct step *s)
 {
-	if (memory.used) {
-		now_release(memory.now, memory.set.n);
-		rrset_list_release(&memory.set);
-		rrset_list_release(&memory.expect);
-	}
-	memory.used = true;
-	memcpy(memory.key, s->memory_key, sizeof(memory.key));
-	memory.set = s->set;
-	memory.expect = s->expect;
-	memory.now = s->now;
-	memory.known = s->known;
-	memory.serial = s->serial;
+	void **slot = s->host->memory(s->op);
+	struct memory *m = malloc(sizeof(*m));
+
+	if (!m)
+		return false;
+	memory_release(*slot);
+	*m = (struct memory){.set = s->set, .expect = s->expect, .now = s->now,
+			     .known = s->known, .serial = s->serial};
+	memcpy(m->key, s->memory_key, sizeof(m->key));
+	*slot = m;
 	s->set = s->expect = (struct rrset_list){0};
 	s->now = NULL;
+	return true;
 }

@@ -37,8 +37,8 @@ step_init(struct step *s, struct resite_op *op, const struct resite_host *host)
 void
 step_release(struct step *s)
 {
-	if (s->loaded)
-		memory_keep(s);
+	if (s->loaded && !memory_keep(s))
+		s->host->log(s->op, 1, "no memory to remember what was read");
 	now_release(s->now, s->set.n);
 	rrset_list_release(&s->set);
 	rrset_list_release(&s->expect);

@@ -45,10 +45,10 @@ void step_release(struct step *s);
 
 /* The memory of an attempt, from one of its functions to the next (memory.c).  key: before
  * the two others.  take: the records, s->now and what it is worth, if they were kept under
- * this key.  keep: hands them over. */
+ * this key.  keep: hands them over; false: no memory, they are still in s. */
 void memory_key(struct step *s);
 bool memory_take(struct step *s);
-void memory_keep(struct step *s);
+bool memory_keep(struct step *s);
 
 /* Makes room for s->now, if there is none.  False: no memory. */
 bool now_room(struct step *s);

@@ -40,6 +40,7 @@ struct resite_op {
 	size_t n_undos;
 	struct fakehost_reverted *reverteds;
 	size_t n_reverteds;
+	void *memory;        /* the plugin's slot, of the attempt that goes on */
 	int way;             /* enum resite_revert_way; 0: no revert is under way */
 	size_t pulled;       /* records handed out, from the newest */
 	struct resite_kv *handed; /* a copy of the last, freed with the next call */

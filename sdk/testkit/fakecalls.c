@@ -314,6 +314,12 @@ host_secret(struct resite_op *op, const char *ref, void *buf, size_t cap)
 	return (int)len;
 }
 
+static void **
+host_memory(struct resite_op *op)
+{
+	return &op->memory;
+}
+
 static const void *
 host_extension(struct resite_op *op, const char *id)
 {
@@ -349,4 +355,5 @@ const struct resite_host fake_host = {
 	.wait = host_wait,
 	.secret = host_secret,
 	.extension = host_extension,
+	.memory = host_memory,
 };

@@ -122,11 +122,42 @@ free_pairs(struct pair *list, size_t n)
 	free(list);
 }
 
+/* In the host the process would end here, and with it what the slot points to. */
+static void
+keep_reachable(void *memory)
+{
+	struct ended {
+		struct ended *next;
+		void *memory;
+	} *one;
+	static struct ended *all;
+
+	if (!memory)
+		return;
+	one = fake_must(calloc(1, sizeof(*one)));
+	*one = (struct ended){all, memory};
+	all = one;
+}
+
+void **
+fakehost_memory(struct fakehost *fh)
+{
+	return &fh->op.memory;
+}
+
+void
+fakehost_new_attempt(struct fakehost *fh)
+{
+	keep_reachable(fh->op.memory);
+	fh->op.memory = NULL;
+}
+
 void
 fakehost_free(struct fakehost *fh)
 {
 	struct resite_op *op = &fh->op;
 
+	fakehost_new_attempt(fh);
 	clear_call(op);
 	free_undos(op);
 	for (size_t i = 0; i < op->n_values; i++)
@@ -262,11 +293,13 @@ fakehost_revert(struct fakehost *fh, enum resite_revert_way way)
 	struct resite_op *op = &fh->op;
 	int rc;
 
+	fakehost_new_attempt(fh);
 	fake_complete_params(op);
 	begin_call(op);
 	op->way = (int)way;
 	op->pulled = 0;
 	rc = end_call(op, op->action->revert(op, &fake_host));
+	fakehost_new_attempt(fh);
 	op->way = 0;
 	fake_free_kv(op->handed, op->n_handed);
 	op->handed = NULL;

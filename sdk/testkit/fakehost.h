@@ -78,6 +78,13 @@ void fakehost_on_sync(struct fakehost *fh, void (*hook)(void *), void *arg);
 /* Prints logs and failures to the stream as they come; NULL: silent. */
 void fakehost_trace(struct fakehost *fh, FILE *to);
 
+/* The attempt's slot (host->memory).  All calls on one fakehost are one attempt, until
+ * fakehost_new_attempt gives the plugin an empty slot; fakehost_revert is an attempt of its
+ * own.  What was in the slot belongs to the plugin and stays reachable, so that no leak
+ * checker counts it; a test that knows what it is frees it and sets the slot to NULL. */
+void **fakehost_memory(struct fakehost *fh);
+void fakehost_new_attempt(struct fakehost *fh);
+
 /* Runs one function of the action (RESITE_OK when it has none).  Clears what the
  * last call left, except undo records, outputs and the checkpoint. */
 int fakehost_call(struct fakehost *fh, enum fakehost_phase phase);

@@ -903,8 +903,8 @@ static const struct {
 } unusable[] = {
 	{"badmagic", "not a resite plugin: its descriptor has the magic number 0x12345678"},
 	{"badmajor", "built for plugin ABI 7, this resite has ABI 0: upgrade resite"},
-	{"badminor", "needs plugin ABI 0.99, this resite has 0.2: upgrade resite"},
-	{"baddraft", "built against draft 1 of the plugin ABI, this resite is draft 2: rebuild it"},
+	{"badminor", "needs plugin ABI 0.99, this resite has 0.3: upgrade resite"},
+	{"baddraft", "built against draft 1 of the plugin ABI, this resite is draft 3: rebuild it"},
 	{"badname", "the plugin in it is named \"another\""},
 	{"badsize", "malformed descriptor"},
 	{"badsymbol", "built for plugin ABI 3, this resite has ABI 0: upgrade resite"},

@@ -14,6 +14,7 @@
  *   the descriptor and all it points to is static and never freed.
  * Threads: the host calls from one thread, one call at a time, in a process that runs
  * nothing else.  Only functions marked [any-thread] may be called from other threads.
+ * What one call leaves to the next of its attempt is in host->memory, never in a static.
  */
 #ifndef RESITE_PLUGIN_H
 #define RESITE_PLUGIN_H
@@ -27,7 +28,7 @@ extern "C" {
 
 #define RESITE_ABI_MAGIC UINT32_C(0x54495352) /* "RSIT", little-endian */
 #define RESITE_ABI_MAJOR 0                    /* becomes 1 once, when frozen */
-#define RESITE_ABI_MINOR 2                    /* major 0: the draft; 2: revert pulls */
+#define RESITE_ABI_MINOR 3                    /* major 0: the draft; 3: memory */
 
 /* What the core should DO about a result, not what went wrong. */
 enum resite_rc {
@@ -157,6 +158,11 @@ struct resite_host {
 	int (*secret)(struct resite_op *, const char *ref, void *buf, size_t cap);
 	/* Named, versioned, optional interfaces, "resite.NAME/1"; NULL if absent. [any-thread] */
 	const void *(*extension)(struct resite_op *, const char *id);
+	/* One slot that is this attempt's own: NULL at its start, then what the plugin put
+	 * there, for check, probe, apply, verify and revert alike.  What it points to is the
+	 * plugin's; the host never reads or frees it: the process ends with the attempt.
+	 * It saves work and proves nothing: a later attempt begins with NULL. */
+	void **(*memory)(struct resite_op *);
 };
 
 enum resite_action_flags {
