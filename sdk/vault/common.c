@@ -88,13 +88,19 @@ vault__printable(const char *name)
 }
 
 void
+vault__to_hex(char *out, const uint8_t *raw, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		snprintf(out + 2 * i, 3, "%02x", raw[i]);
+}
+
+void
 vault__hex(char out[VAULT_HEX], struct sha256_ctx *hash)
 {
 	uint8_t raw[SHA256_DIGEST_SIZE];
 
 	sha256_digest(hash, sizeof raw, raw);
-	for (size_t i = 0; i < sizeof raw; i++)
-		snprintf(out + 2 * i, 3, "%02x", raw[i]);
+	vault__to_hex(out, raw, sizeof raw);
 }
 
 int64_t
@@ -137,7 +143,7 @@ vault__time_parse(const char *text)
 }
 
 bool
-vault__manifest_digest(char out[VAULT_HEX], const json_t *manifest)
+vault__manifest_digest(char out[VAULT_HEX], const json_t *manifest, bool with_seal)
 {
 	struct sha256_ctx hash;
 	json_t *copy = json_copy((json_t *)(uintptr_t)manifest);
@@ -146,6 +152,8 @@ vault__manifest_digest(char out[VAULT_HEX], const json_t *manifest)
 	if (!copy)
 		return false;
 	json_object_del(copy, "digest");
+	if (!with_seal)
+		json_object_del(copy, "seal");
 	text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(copy);
 	if (!text)
@@ -155,70 +163,4 @@ vault__manifest_digest(char out[VAULT_HEX], const json_t *manifest)
 	vault__hex(out, &hash);
 	free(text);
 	return true;
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool
-add_name(char ***names, size_t *n, const char *name)
-{
-	char **grown, *copy = strdup(name);
-
-	if (!copy)
-		return false;
-	grown = realloc(*names, (*n + 1) * sizeof *grown);
-	if (!grown) {
-		free(copy);
-		return false;
-	}
-	*names = grown;
-	grown[(*n)++] = copy;
-	return true;
-}
-
-int
-vault__sets(char ***ret, size_t *ret_n, int dir_fd, const char *path, struct vault_error *err)
-{
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	char **names = NULL;
-	size_t n = 0;
-
-	if (!dir) {
-		vault__fail_errno(err, "%s", path);
-		if (fd >= 0)
-			close(fd);
-		return err->code;
-	}
-	while (errno = 0, (entry = readdir(dir)) != NULL) {
-		if (vault__set_name_ok(entry->d_name) && !add_name(&names, &n, entry->d_name)) {
-			errno = ENOMEM;
-			break;
-		}
-	}
-	if (errno) {
-		vault__fail_errno(err, "%s: cannot list the sets", path);
-		closedir(dir);
-		vault__names_free(names, n);
-		return err->code;
-	}
-	closedir(dir);
-	if (n)
-		qsort(names, n, sizeof *names, by_name);
-	*ret = names;
-	*ret_n = n;
-	return VAULT_OK;
-}
-
-void
-vault__names_free(char **names, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		free(names[i]);
-	free(names);
 }

@@ -1,4 +1,4 @@
-/* Finds a set, proves it, and reads from it. */
+/* Finds a set and proves it. */
 #include "sdk/vault/internal.h"
 
 #include <dirent.h>
@@ -8,38 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MANIFEST_MAX (16 * 1024 * 1024)
-
-struct file {
-	const char *name; /* in the manifest */
-	uint64_t bytes;
-	const char *sha256;
-	bool found; /* seen in the directory */
-};
-
-struct vault_set {
-	int fd;     /* the set's directory */
-	char *path; /* of it, for texts */
-	char name[VAULT_SET_NAME_LEN + 1];
-	json_t *manifest;
-	const char *kind, *site, *digest; /* in the manifest */
-	int64_t started_ms, finished_ms;
-	struct file *files;
-	size_t n_files;
-	uint64_t bytes;
-};
-
-struct vault_stream {
-	const struct vault_set *set;
-	const struct file *file;
-	int fd;
-	uint64_t bytes;
-	bool ended; /* the digest was checked; it can be taken once */
-	struct sha256_ctx hash;
-};
 
 #define damaged(err, ...) vault__fail(err, VAULT_ERR_DAMAGED, __VA_ARGS__)
 
@@ -58,10 +31,31 @@ hex_ok(const char *hex)
 	       strspn(hex, "0123456789abcdef") == VAULT_HEX - 1;
 }
 
+static bool
+is_encrypted(const struct vault_set *s)
+{
+	return json_object_get(s->manifest, "encryption") != NULL;
+}
+
+/* The stored size follows from the plain one; so a wrong plain size is found here. */
+static int
+take_plain(const struct vault_set *s, struct vault_file *f, const json_t *entry,
+	   struct vault_error *err)
+{
+	json_int_t plain = json_integer_value(json_object_get(entry, "plain"));
+
+	f->plain = plain > 0 ? (uint64_t)plain : 0;
+	if (!json_is_integer(json_object_get(entry, "plain")) || plain < 0 ||
+	    f->bytes != VAULT_HEADER + f->plain + (f->plain / VAULT_CHUNK + 1) * VAULT_CHUNK_MORE)
+		return damaged(err, "%s/" VAULT_MANIFEST ": the sizes of %s do not agree", s->path,
+			       f->name);
+	return VAULT_OK;
+}
+
 static int
 take_file(struct vault_set *s, const json_t *entry, struct vault_error *err)
 {
-	struct file *f = &s->files[s->n_files];
+	struct vault_file *f = &s->files[s->n_files];
 	json_t *bytes = json_object_get(entry, "bytes");
 
 	f->name = text_of(entry, "name");
@@ -77,8 +71,11 @@ take_file(struct vault_set *s, const json_t *entry, struct vault_error *err)
 		if (!strcmp(s->files[i].name, f->name))
 			return damaged(err, "%s/" VAULT_MANIFEST ": file %s is there twice",
 				       s->path, f->name);
-	f->bytes = (uint64_t)json_integer_value(bytes);
+	f->bytes = f->plain = (uint64_t)json_integer_value(bytes);
+	if (is_encrypted(s) && take_plain(s, f, entry, err) < 0)
+		return err->code;
 	s->bytes += f->bytes;
+	s->plain += f->plain;
 	s->n_files++;
 	return VAULT_OK;
 }
@@ -107,10 +104,12 @@ take_facts(struct vault_set *s, struct vault_error *err)
 	const char *finished = text_of(s->manifest, "finished");
 	char digest[VAULT_HEX];
 
-	if (json_integer_value(json_object_get(s->manifest, "format")) != VAULT_FORMAT)
+	if (json_integer_value(json_object_get(s->manifest, "format")) !=
+	    (is_encrypted(s) ? VAULT_FORMAT_ENCRYPTED : VAULT_FORMAT))
 		return damaged(err,
-			       "%s/" VAULT_MANIFEST ": its format is not %d, which this version reads",
-			       s->path, VAULT_FORMAT);
+			       "%s/" VAULT_MANIFEST ": its format is not %d, nor %d with encryption, "
+			       "which this version reads", s->path, VAULT_FORMAT,
+			       VAULT_FORMAT_ENCRYPTED);
 	s->kind = text_of(s->manifest, "kind");
 	s->site = text_of(s->manifest, "site");
 	s->digest = text_of(s->manifest, "digest");
@@ -121,7 +120,7 @@ take_facts(struct vault_set *s, struct vault_error *err)
 		return damaged(err,
 			       "%s/" VAULT_MANIFEST ": kind, site, digest or a time is missing",
 			       s->path);
-	if (!vault__manifest_digest(digest, s->manifest))
+	if (!vault__manifest_digest(digest, s->manifest, true))
 		return vault__fail(err, VAULT_ERR_MEMORY, "out of memory");
 	if (strcmp(digest, s->digest))
 		return damaged(err,
@@ -131,9 +130,9 @@ take_facts(struct vault_set *s, struct vault_error *err)
 }
 
 /* Opens a regular file of the set; a symbolic link, a fifo or a device is refused. */
-static int
-open_file(const struct vault_set *s, const char *name, int *ret_fd, uint64_t *ret_bytes,
-	  struct vault_error *err)
+int
+vault__open_file(const struct vault_set *s, const char *name, int *ret_fd, uint64_t *ret_bytes,
+		 struct vault_error *err)
 {
 	int fd = openat(s->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
@@ -164,7 +163,7 @@ read_manifest(struct vault_set *s, struct vault_error *err)
 	uint64_t bytes;
 	int fd;
 
-	if (open_file(s, VAULT_MANIFEST, &fd, &bytes, err) < 0)
+	if (vault__open_file(s, VAULT_MANIFEST, &fd, &bytes, err) < 0)
 		return err->code;
 	if (bytes > MANIFEST_MAX) {
 		close(fd);
@@ -182,8 +181,8 @@ read_manifest(struct vault_set *s, struct vault_error *err)
 
 /* --- proof ----------------------------------------------------------------- */
 
-static struct file *
-find_file(const struct vault_set *s, const char *name)
+struct vault_file *
+vault__find_file(const struct vault_set *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_files; i++)
 		if (!strcmp(s->files[i].name, name))
@@ -194,11 +193,11 @@ find_file(const struct vault_set *s, const char *name)
 static int
 check_entry(struct vault_set *s, const char *name, struct vault_error *err)
 {
-	struct file *f;
+	struct vault_file *f;
 
 	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, VAULT_MANIFEST))
 		return VAULT_OK;
-	f = find_file(s, name);
+	f = vault__find_file(s, name);
 	if (!f)
 		return damaged(err, "%s: file '%s' is not in the manifest", s->path,
 			       vault__printable(name));
@@ -237,7 +236,7 @@ check_sizes(const struct vault_set *s, struct vault_error *err)
 		uint64_t bytes;
 		int fd;
 
-		if (open_file(s, s->files[i].name, &fd, &bytes, err) < 0)
+		if (vault__open_file(s, s->files[i].name, &fd, &bytes, err) < 0)
 			return err->code;
 		close(fd);
 		if (bytes != s->files[i].bytes)
@@ -245,39 +244,6 @@ check_sizes(const struct vault_set *s, struct vault_error *err)
 				       "%s/%s: %" PRIu64 " bytes, the manifest says %" PRIu64,
 				       s->path, s->files[i].name, bytes, s->files[i].bytes);
 	}
-	return VAULT_OK;
-}
-
-static int
-check_digest(const struct vault_set *s, const char *name, uint64_t *done, vault_tick *tick,
-	     void *arg, struct vault_error *err)
-{
-	uint8_t *buf = malloc(VAULT_BUF);
-	struct vault_stream *st = NULL;
-	size_t n = 1;
-	int rc = buf ? vault_stream_open(&st, s, name, err)
-		     : vault__fail(err, VAULT_ERR_MEMORY, "out of memory");
-
-	while (rc == VAULT_OK && n > 0) {
-		rc = vault_stream_read(st, buf, VAULT_BUF, &n, err);
-		*done += rc == VAULT_OK ? n : 0;
-		if (rc == VAULT_OK && tick && tick(arg, *done, s->bytes))
-			rc = vault__fail(err, VAULT_ERR_STOPPED, "stopped while verifying %s",
-					 s->path);
-	}
-	vault_stream_close(st);
-	free(buf);
-	return rc;
-}
-
-static int
-check_digests(const struct vault_set *s, vault_tick *tick, void *arg, struct vault_error *err)
-{
-	uint64_t done = 0;
-
-	for (size_t i = 0; i < s->n_files; i++)
-		if (check_digest(s, s->files[i].name, &done, tick, arg, err) < 0)
-			return err->code;
 	return VAULT_OK;
 }
 
@@ -339,9 +305,13 @@ open_set(struct vault_set *s, int dir_fd, const char *path, unsigned flags, vaul
 		return damaged(err, "%s: it is not a directory", s->path);
 	if (s->fd < 0)
 		return vault__fail_errno(err, "%s", s->path);
+	/* Held until it is closed, so that it is not removed meanwhile; where the file system
+	 * has no such locks, a removal is found while reading. */
+	if (flock(s->fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return vault__fail(err, VAULT_ERR_BUSY, "%s: it is being removed", s->path);
 	if (read_manifest(s, err) < 0 || check_listing(s, err) < 0 || check_sizes(s, err) < 0)
 		return err->code;
-	return flags & VAULT_MANIFEST_ONLY ? VAULT_OK : check_digests(s, tick, arg, err);
+	return flags & VAULT_MANIFEST_ONLY ? VAULT_OK : vault__check_digests(s, tick, arg, err);
 }
 
 static int
@@ -386,13 +356,12 @@ vault_open(struct vault_set **ret, const char *vault, const char *name, const ch
 		free(s);
 		return vault__fail(err, VAULT_ERR_MEMORY, "out of memory");
 	}
+	s->folder = path;
 	s->fd = -1;
 	if (open_in(s, path, set, flags, tick, arg, err) < 0) {
 		vault_close(s);
-		free(path);
 		return err->code;
 	}
-	free(path);
 	*ret = s;
 	return VAULT_OK;
 }
@@ -404,10 +373,95 @@ vault_close(struct vault_set *s)
 		return;
 	if (s->fd >= 0)
 		close(s->fd);
+	vault__crypt_free(s->crypt);
 	json_decref(s->manifest);
 	free(s->files);
+	free(s->folder);
 	free(s->path);
 	free(s);
+}
+
+static int
+check_seal(const struct vault_set *s, const struct vault_crypt *crypt, struct vault_error *err)
+{
+	const char *said = text_of(s->manifest, "seal");
+	char digest[VAULT_HEX], seal[VAULT_HEX];
+
+	if (!vault__manifest_digest(digest, s->manifest, false))
+		return vault__fail(err, VAULT_ERR_MEMORY, "out of memory");
+	vault__crypt_seal(crypt, seal, digest);
+	if (said && !strcmp(said, seal))
+		return VAULT_OK;
+	return damaged(err, "%s/" VAULT_MANIFEST ": it was altered by somebody without the key",
+		       s->path);
+}
+
+int
+vault_unlock(struct vault_set *s, const struct vault_key *key, struct vault_error *err)
+{
+	struct vault_crypt *crypt;
+
+	if (!is_encrypted(s) || s->crypt)
+		return VAULT_OK;
+	if (!key)
+		return vault__fail(err, VAULT_ERR_KEY, "%s: it is encrypted, and no key is given",
+				   s->path);
+	if (vault__crypt_open(&crypt, json_object_get(s->manifest, "encryption"), s->path, key,
+			      err) < 0)
+		return err->code;
+	if (check_seal(s, crypt, err) < 0) {
+		vault__crypt_free(crypt);
+		return err->code;
+	}
+	s->crypt = crypt;
+	return VAULT_OK;
+}
+
+/* Opens the newest of names[0..n-1] that is whole and of kind and site; NONE if there is none. */
+int
+vault__open_like(struct vault_set **ret, const char *folder, char *const *names, size_t n,
+		 const char *kind, const char *site, struct vault_error *err)
+{
+	char *vault = strdup(folder), *slash = vault ? strrchr(vault, '/') : NULL;
+	struct vault_set *s;
+	int rc = slash ? VAULT_ERR_NONE : VAULT_ERR_MEMORY;
+
+	if (slash)
+		*slash = '\0';
+	while (rc != VAULT_OK && rc != VAULT_ERR_MEMORY && n-- > 0) {
+		rc = vault_open(&s, vault, slash + 1, names[n], VAULT_MANIFEST_ONLY, NULL, NULL, err);
+		if (rc == VAULT_OK && (strcmp(s->kind, kind) || strcmp(s->site, site))) {
+			vault_close(s);
+			rc = VAULT_ERR_NONE;
+		}
+	}
+	free(vault);
+	if (rc == VAULT_OK)
+		*ret = s;
+	else if (rc != VAULT_ERR_MEMORY)
+		rc = vault__fail(err, VAULT_ERR_NONE, "%s: no other set of site '%s'", folder, site);
+	else
+		vault__fail(err, rc, "out of memory");
+	return rc;
+}
+
+int
+vault_open_before(struct vault_set **ret, const struct vault_set *s, struct vault_error *err)
+{
+	int fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc;
+	char **names = NULL;
+	size_t n = 0, before = 0;
+
+	if (fd < 0)
+		return vault__fail_errno(err, "%s", s->folder);
+	rc = vault__sets(&names, &n, fd, s->folder, err);
+	close(fd);
+	while (before < n && strcmp(names[before], s->name) < 0)
+		before++;
+	if (rc == VAULT_OK)
+		rc = vault__open_like(ret, s->folder, names, before, s->kind, s->site, err);
+	vault__names_free(names, n);
+	return rc;
 }
 
 /* --- facts ----------------------------------------------------------------- */
@@ -451,7 +505,19 @@ vault_set_finished_ms(const struct vault_set *s)
 uint64_t
 vault_set_bytes(const struct vault_set *s)
 {
-	return s->bytes;
+	return s->plain;
+}
+
+bool
+vault_set_encrypted(const struct vault_set *s)
+{
+	return is_encrypted(s);
+}
+
+const char *
+vault_set_file(const struct vault_set *s, size_t index)
+{
+	return index < s->n_files ? s->files[index].name : NULL;
 }
 
 uint64_t
@@ -466,78 +532,4 @@ const char *
 vault_set_extra(const struct vault_set *s, const char *key)
 {
 	return text_of(json_object_get(s->manifest, "extra"), key);
-}
-
-/* --- streams --------------------------------------------------------------- */
-
-int
-vault_stream_open(struct vault_stream **ret, const struct vault_set *s, const char *file,
-		  struct vault_error *err)
-{
-	struct vault_stream *st = calloc(1, sizeof *st);
-	uint64_t bytes;
-
-	if (!st)
-		return vault__fail(err, VAULT_ERR_MEMORY, "out of memory");
-	st->set = s;
-	st->file = find_file(s, file);
-	if (!st->file) {
-		free(st);
-		return damaged(err, "%s: the set has no file %s", s->path, file);
-	}
-	if (open_file(s, file, &st->fd, &bytes, err) < 0) {
-		free(st);
-		return err->code;
-	}
-	sha256_init(&st->hash);
-	*ret = st;
-	return VAULT_OK;
-}
-
-static int
-check_end(struct vault_stream *st, struct vault_error *err)
-{
-	char hex[VAULT_HEX];
-
-	vault__hex(hex, &st->hash);
-	if (st->bytes != st->file->bytes)
-		return damaged(err, "%s/%s: %" PRIu64 " bytes, the manifest says %" PRIu64,
-			       st->set->path, st->file->name, st->bytes, st->file->bytes);
-	if (strcmp(hex, st->file->sha256))
-		return damaged(err, "%s/%s: its SHA-256 is %s, the manifest says %s",
-			       st->set->path, st->file->name, hex, st->file->sha256);
-	return VAULT_OK;
-}
-
-int
-vault_stream_read(struct vault_stream *st, void *buf, size_t cap, size_t *ret_len,
-		  struct vault_error *err)
-{
-	ssize_t n = 0;
-
-	*ret_len = 0;
-	if (st->ended)
-		return VAULT_OK;
-	do
-		n = read(st->fd, buf, cap);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return vault__fail_errno(err, "%s/%s: read", st->set->path, st->file->name);
-	if (n == 0) {
-		st->ended = true;
-		return check_end(st, err);
-	}
-	sha256_update(&st->hash, (size_t)n, buf);
-	st->bytes += (uint64_t)n;
-	*ret_len = (size_t)n;
-	return VAULT_OK;
-}
-
-void
-vault_stream_close(struct vault_stream *st)
-{
-	if (!st)
-		return;
-	close(st->fd);
-	free(st);
 }

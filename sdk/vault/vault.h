@@ -12,7 +12,9 @@
  *   when the clock was set back.  The true times are in the manifest.
  * - A reader gets the newest set, or an error that names the file and what is wrong with
  *   it; an older set is used only when it is asked for by name.
- * - A digest guards against damage, not against an enemy who can write to the vault.
+ * - A digest guards against damage; a key (encryption at rest) also against an enemy who can
+ *   read or write the vault.  Digests are of the stored bytes: a copy is verified without key.
+ * README.md beside this file has the format, for those who must read a set without resite.
  *
  * Nothing here logs or exits.  Functions return 0 or a negative enum vault_rc, and then
  * err->text says what happened to which file.  Not for use by two threads at once.
@@ -20,6 +22,7 @@
 #ifndef RESITE_VAULT_H
 #define RESITE_VAULT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +35,10 @@ enum vault_rc {
 	VAULT_ERR_INVALID = -5, /* a name that the vault does not allow */
 	VAULT_ERR_MEMORY = -6,
 	VAULT_ERR_STOPPED = -7, /* the tick function said stop */
+	VAULT_ERR_KEY = -8,     /* encrypted, and the key is missing, wrong or too weak */
+	VAULT_ERR_OLD = -9,     /* older than max_age, and nobody gave a reason to use it */
+	VAULT_ERR_SHRUNK = -10, /* much smaller than the set before it, likewise */
+	VAULT_ERR_REMOTE = -11, /* the other site, or the way to it, refused */
 };
 
 #define VAULT_ERROR_MAX 900
@@ -44,6 +51,15 @@ struct vault_error {
 
 /* Called now and then during long work; anything but 0 stops it. */
 typedef int vault_tick(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+
+/* --- keys ------------------------------------------------------------------ */
+
+struct vault_key;
+
+/* From the text of a secret: 64 hexadecimal digits are a key, anything else is a passphrase of
+ * at least 12 bytes; white space at its end does not count.  The text may be wiped after. */
+int vault_key_new(struct vault_key **ret, const char *text, size_t len, struct vault_error *err);
+void vault_key_free(struct vault_key *key); /* wipes it; NULL is allowed */
 
 /* --- writing --------------------------------------------------------------- */
 
@@ -64,7 +80,13 @@ int vault_writer_file(struct vault_writer *w, const char *file, struct vault_err
 /* Appends to the open file. */
 int vault_writer_write(struct vault_writer *w, const void *data, size_t len,
 		       struct vault_error *err);
-/* Facts for the manifest; a key given twice keeps the last value. */
+/* From here on payload files are encrypted; before the first file.  key may be NULL: plain. */
+int vault_writer_encrypt(struct vault_writer *w, const struct vault_key *key,
+			 struct vault_error *err);
+/* Facts for the manifest; a key given twice keeps the last value.  A measure is a count that
+ * says how much content the set has: growth checks compare it with the set before. */
+int vault_writer_measure(struct vault_writer *w, const char *key, uint64_t n,
+			 struct vault_error *err);
 int vault_writer_count(struct vault_writer *w, const char *key, uint64_t n,
 		       struct vault_error *err);
 int vault_writer_extra(struct vault_writer *w, const char *key, const char *value,
@@ -92,6 +114,12 @@ enum vault_open_flags {
 int vault_open(struct vault_set **ret, const char *vault, const char *name, const char *set,
 	       unsigned flags, vault_tick *tick, void *arg, struct vault_error *err);
 void vault_close(struct vault_set *s);
+/* Gives an encrypted set its key, so that its streams read plain text; VAULT_ERR_KEY when it is
+ * another one.  A set that is not encrypted needs none, and key is not looked at. */
+int vault_unlock(struct vault_set *s, const struct vault_key *key, struct vault_error *err);
+/* The newest set before s of the same kind and site, by its manifest alone.  Damaged ones are
+ * passed over.  VAULT_ERR_NONE: there is none. */
+int vault_open_before(struct vault_set **ret, const struct vault_set *s, struct vault_error *err);
 
 /* All strings belong to s. */
 const char *vault_set_name(const struct vault_set *s);
@@ -100,7 +128,10 @@ const char *vault_set_site(const struct vault_set *s);
 const char *vault_set_digest(const struct vault_set *s);    /* of the manifest, so of all */
 int64_t vault_set_started_ms(const struct vault_set *s);    /* wall clock, since 1970 */
 int64_t vault_set_finished_ms(const struct vault_set *s);
-uint64_t vault_set_bytes(const struct vault_set *s);        /* of all payload files */
+uint64_t vault_set_bytes(const struct vault_set *s);        /* of all payload files, decrypted */
+bool vault_set_encrypted(const struct vault_set *s);
+/* Files in the order of the manifest; NULL after the last. */
+const char *vault_set_file(const struct vault_set *s, size_t index);
 uint64_t vault_set_count(const struct vault_set *s, const char *key);    /* 0 if absent */
 const char *vault_set_extra(const struct vault_set *s, const char *key); /* NULL if absent */
 
@@ -114,5 +145,61 @@ int vault_stream_open(struct vault_stream **ret, const struct vault_set *s, cons
 int vault_stream_read(struct vault_stream *st, void *buf, size_t cap, size_t *ret_len,
 		      struct vault_error *err);
 void vault_stream_close(struct vault_stream *st);
+
+/* --- is it good enough? ---------------------------------------------------- */
+
+#define VAULT_NOTE_MAX 500
+#define VAULT_AGE_MAX 32
+
+/* "3 h 12 min old" */
+void vault_age_text(char out[VAULT_AGE_MAX], int64_t age_ms);
+
+/* Is s, by when it was begun, at most max_age_ms old (0: any age)?  VAULT_ERR_OLD if not, unless
+ * reason (the plan's or the operator's; NULL or "": none) says why it is used all the same: then
+ * VAULT_OK, and note is a sentence with the age and the reason for the loss statement.  note is
+ * "" when all is well.  A set dated in the future counts as too old: its age is not known. */
+int vault_check_age(const struct vault_set *s, int64_t max_age_ms, const char *reason,
+		    char note[VAULT_NOTE_MAX], struct vault_error *err);
+
+struct vault_shrink {
+	int64_t warn_percent;   /* more than this smaller: a note; 0: never */
+	int64_t refuse_percent; /* more than this smaller: VAULT_ERR_SHRUNK; 0: never */
+	const char *reason;     /* why it is right all the same: a note instead; or NULL */
+};
+
+/* Compares bytes and measures of s with those of before (NULL: nothing to compare with). */
+int vault_check_growth(const struct vault_set *s, const struct vault_set *before,
+		       const struct vault_shrink *rule, char note[VAULT_NOTE_MAX],
+		       struct vault_error *err);
+/* The same for what was written so far, against the newest set of the same kind and site: to be
+ * called before the commit, so that a refused set never appears. */
+int vault_writer_check_growth(struct vault_writer *w, const struct vault_shrink *rule,
+			      char note[VAULT_NOTE_MAX], struct vault_error *err);
+
+/* --- retention ------------------------------------------------------------- */
+
+struct vault_keep {
+	uint32_t last;  /* the newest so many; at least 1 */
+	uint32_t days;  /* and the newest of each UTC day, so many days back from the newest set */
+};
+
+struct vault_kept {
+	char set[VAULT_SET_NAME_LEN + 1];
+	int64_t started_ms;
+	bool whole;    /* its manifest and its files' sizes are right */
+	bool proven;   /* it is the newest that was verified byte by byte */
+	bool remove;   /* the rule does not keep it */
+	char why[200]; /* why it is kept or removed, or what is wrong with it */
+};
+
+/* What the rule says of each set, oldest first; *ret is freed with free.  Kept in any case: the
+ * newest set that verifies, and what is damaged (that it is ours cannot be shown: a person
+ * removes it).  Damaged sets do not count. */
+int vault_retention(struct vault_kept **ret, size_t *ret_n, const char *vault, const char *name,
+		    const struct vault_keep *keep, vault_tick *tick, void *arg,
+		    struct vault_error *err);
+/* Removes one set: it disappears by one rename, then its files go.  Refused (VAULT_ERR_BUSY) while
+ * a set of this name is being written, or this one read. */
+int vault_remove(const char *vault, const char *name, const char *set, struct vault_error *err);
 
 #endif
