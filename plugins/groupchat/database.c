@@ -1,0 +1,283 @@
+#include "plugins/groupchat/database.h"
+
+#include "plugins/groupchat/tool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The setting that carries the mark: PostgreSQL keeps any name with a dot in it. */
+#define MARK "resite.restored"
+
+void
+database_name(char out[DATABASE_NAME_MAX + 1], const char *live, const char *suffix)
+{
+	size_t keep = DATABASE_NAME_MAX - strlen(suffix), len = strlen(live);
+
+	len = len < keep ? len : keep;
+	/* Not in the middle of a UTF-8 character. */
+	while (len > 0 && len < strlen(live) && ((unsigned char)live[len] & 0xc0) == 0x80)
+		len--;
+	snprintf(out, DATABASE_NAME_MAX + 1, "%.*s%s", (int)len, live, suffix);
+}
+
+/* --- looking ---------------------------------------------------------------------------- */
+
+int
+server_look(struct pg *pg, struct server *ret)
+{
+	static const char sql[] =
+		"SELECT current_setting('server_version_num'), current_setting('server_version'),"
+		" pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+		" ELSE pg_current_wal_lsn() END";
+	PGresult *r;
+	int rc = pg_ask(pg, &r, sql, 0, NULL);
+
+	if (rc != RESITE_OK)
+		return rc;
+	ret->version = atoi(PQgetvalue(r, 0, 0));
+	snprintf(ret->version_text, sizeof ret->version_text, "%s", PQgetvalue(r, 0, 1));
+	ret->standby = *PQgetvalue(r, 0, 2) == 't';
+	snprintf(ret->wal, sizeof ret->wal, "%s", PQgetvalue(r, 0, 3));
+	PQclear(r);
+	return RESITE_OK;
+}
+
+/* Some columns of pg_database have come and changed their names with versions 15 and 17. */
+static const char look_sql[] =
+	"SELECT d.oid, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate,"
+	" d.datctype, CASE WHEN to_jsonb(d)->>'datlocprovider' = 'i'"
+	"  THEN coalesce(to_jsonb(d)->>'daticulocale', to_jsonb(d)->>'datlocale') ELSE '' END,"
+	" coalesce((SELECT substr(c, length('" MARK "=') + 1) FROM pg_db_role_setting s,"
+	"  unnest(s.setconfig) c WHERE s.setdatabase = d.oid AND s.setrole = 0"
+	"  AND c LIKE '" MARK "=%' LIMIT 1), ''),"
+	" (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid AND a.pid <> pg_backend_pid()"
+	"  AND a.backend_type = 'client backend'),"
+	" coalesce((SELECT string_agg(w, ', ') FROM (SELECT DISTINCT"
+	"  coalesce(usename, '?') || coalesce(' from ' || host(client_addr), ' on a local socket')"
+	"  || coalesce(' (' || nullif(application_name, '') || ')', '') AS w FROM pg_stat_activity a"
+	"  WHERE a.datid = d.oid AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'"
+	"  LIMIT 5) x), '')"
+	" FROM pg_database d WHERE d.datname = $1";
+
+#define COPY_VALUE(field, column) \
+	snprintf(field, sizeof field, "%.*s", (int)sizeof field - 1, PQgetvalue(r, 0, column))
+
+int
+database_look(struct pg *pg, const char *name, struct database *ret)
+{
+	PGresult *r;
+	int rc = pg_ask(pg, &r, look_sql, 1, &name);
+
+	*ret = (struct database){0};
+	if (rc != RESITE_OK)
+		return rc;
+	if (PQntuples(r) == 1) {
+		ret->exists = true;
+		COPY_VALUE(ret->oid, 0);
+		COPY_VALUE(ret->form.owner, 1);
+		COPY_VALUE(ret->form.encoding, 2);
+		COPY_VALUE(ret->form.collate, 3);
+		COPY_VALUE(ret->form.ctype, 4);
+		COPY_VALUE(ret->form.icu_locale, 5);
+		COPY_VALUE(ret->mark, 6);
+		ret->connections = strtoull(PQgetvalue(r, 0, 7), NULL, 10);
+		one_line(ret->who, sizeof ret->who, PQgetvalue(r, 0, 8));
+	}
+	PQclear(r);
+	return RESITE_OK;
+}
+
+/* --- statements with names in them --------------------------------------------------------- */
+
+struct text {
+	char buf[2048];
+	size_t len;
+	bool cut;
+};
+
+static void
+put(struct text *t, const char *s)
+{
+	int n = snprintf(t->buf + t->len, sizeof t->buf - t->len, "%s", s);
+
+	t->cut = t->cut || (size_t)n >= sizeof t->buf - t->len;
+	t->len = t->cut ? t->len : t->len + (size_t)n;
+}
+
+/* Puts before and the quoted name; false: told. */
+static bool
+put_name(struct pg *pg, struct text *t, const char *before, const char *name)
+{
+	char *quoted = pg_name(pg, name);
+
+	if (!quoted)
+		return false;
+	put(t, before);
+	put(t, quoted);
+	PQfreemem(quoted);
+	return true;
+}
+
+static bool
+put_text(struct pg *pg, struct text *t, const char *before, const char *text)
+{
+	char *quoted = *text ? pg_text(pg, text) : NULL;
+
+	if (quoted) {
+		put(t, before);
+		put(t, quoted);
+		PQfreemem(quoted);
+	}
+	return quoted || !*text;
+}
+
+static int
+send_text(struct pg *pg, const struct text *t)
+{
+	return t->cut ? call_fail(pg->login->c, RESITE_ERR_BUG, NULL, "a statement was too long")
+		      : pg_do(pg, t->buf);
+}
+
+int
+database_mark(struct pg *pg, const char *name, const char *mark)
+{
+	struct text t = {.len = 0};
+
+	if (!put_name(pg, &t, "ALTER DATABASE ", name) ||
+	    !put_text(pg, &t, " SET " MARK " = ", mark))
+		return RESITE_ERR_TRANSIENT;
+	return send_text(pg, &t);
+}
+
+int
+database_disconnect(struct pg *pg, const char *name)
+{
+	static const char sql[] = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+				  "WHERE datname = $1 AND pid <> pg_backend_pid()";
+	PGresult *r;
+	int rc = pg_ask(pg, &r, sql, 1, &name);
+
+	if (rc == RESITE_OK)
+		PQclear(r);
+	return rc;
+}
+
+int
+database_drop(struct pg *pg, const char *name)
+{
+	struct text t = {.len = 0};
+	int rc;
+
+	if (PQserverVersion(pg->conn) < 130000) {
+		rc = database_disconnect(pg, name);
+		if (rc != RESITE_OK)
+			return rc;
+	}
+	if (!put_name(pg, &t, "DROP DATABASE IF EXISTS ", name))
+		return RESITE_ERR_TRANSIENT;
+	if (PQserverVersion(pg->conn) >= 130000)
+		put(&t, " WITH (FORCE)");
+	return send_text(pg, &t);
+}
+
+int
+database_swap(struct pg *pg, const char *live, const char *aside, const char *staged)
+{
+	struct text t = {.len = 0};
+
+	/* Two statements in one message are one transaction. */
+	if (aside && (!put_name(pg, &t, "ALTER DATABASE ", live) ||
+		      !put_name(pg, &t, " RENAME TO ", aside)))
+		return RESITE_ERR_TRANSIENT;
+	if (!put_name(pg, &t, aside ? "; ALTER DATABASE " : "ALTER DATABASE ", staged) ||
+	    !put_name(pg, &t, " RENAME TO ", live))
+		return RESITE_ERR_TRANSIENT;
+	return send_text(pg, &t);
+}
+
+/* --- loading --------------------------------------------------------------------------------- */
+
+static int
+create(struct pg *pg, const struct database_form *form, const char *name, bool keep_owner)
+{
+	struct text t = {.len = 0};
+
+	if (!put_name(pg, &t, "CREATE DATABASE ", name))
+		return RESITE_ERR_TRANSIENT;
+	put(&t, " TEMPLATE template0");
+	if (keep_owner && *form->owner && !put_name(pg, &t, " OWNER ", form->owner))
+		return RESITE_ERR_TRANSIENT;
+	if (!put_text(pg, &t, " ENCODING ", form->encoding) ||
+	    !put_text(pg, &t, " LC_COLLATE ", form->collate) ||
+	    !put_text(pg, &t, " LC_CTYPE ", form->ctype) ||
+	    !put_text(pg, &t, " LOCALE_PROVIDER icu ICU_LOCALE ", form->icu_locale))
+		return RESITE_ERR_TRANSIENT;
+	return send_text(pg, &t);
+}
+
+static int
+run_restore(const struct pg_login *login, const struct load *load, const char *name)
+{
+	char program[512], jobs[24], database[DATABASE_NAME_MAX + 16], options[96];
+	const char *argv[] = {program, "--exit-on-error", "--no-password", jobs, database,
+			load->keep_owner ? load->file : "--no-owner",
+			load->keep_owner ? NULL : "--no-privileges",
+			load->file, NULL};
+	struct tool_end end;
+	int rc = tool_find(login->c, "pg_restore", program);
+
+	if (rc != RESITE_OK)
+		return rc;
+	snprintf(jobs, sizeof jobs, "--jobs=%lld", (long long)load->jobs);
+	snprintf(database, sizeof database, "--dbname=%s", name);
+	/* Nothing of this is seen before the swap, and that is flushed: what was written before
+	 * it then is, too. */
+	snprintf(options, sizeof options, "-c synchronous_commit=off -c maintenance_work_mem=%lldkB",
+		 (long long)load->memory / 1024);
+	rc = tool_run(login, options, argv, &end);
+	if (rc == RESITE_OK && end.exit_code != 0)
+		rc = tool_failed(login, program, &end);
+	return rc;
+}
+
+static int
+compare(const struct pg_login *login, const struct inventory *should, const char *name)
+{
+	struct inventory is = {0};
+	char why[400];
+	struct pg pg;
+	int rc = pg_open(login, name, &pg);
+
+	if (rc != RESITE_OK)
+		return rc;
+	rc = inventory_take(&pg, &is);
+	if (rc == RESITE_OK && inventory_differs(&is, should, why))
+		rc = call_fail(login->c, RESITE_ERR_REFUSED, NULL,
+			       "%s: restored, but it is not what was saved: %s", pg.where, why);
+	inventory_release(&is);
+	pg_close(&pg);
+	return rc;
+}
+
+int
+database_load(struct pg *pg, const struct load *load, const char *name)
+{
+	int rc = database_drop(pg, name);
+
+	if (rc == RESITE_OK)
+		rc = create(pg, load->form, name, load->keep_owner);
+	if (rc != RESITE_OK)
+		return rc;
+	rc = run_restore(pg->login, load, name);
+	if (rc == RESITE_OK)
+		rc = compare(pg->login, load->should, name);
+	/* Cancelled: the next attempt drops it; its time may be over now. */
+	if (rc != RESITE_OK && rc != RESITE_ERR_CANCELLED) {
+		/* What failed is told already. */
+		pg->quiet = true;
+		database_drop(pg, name);
+		pg->quiet = false;
+	}
+	return rc;
+}

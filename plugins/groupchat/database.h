@@ -1,0 +1,66 @@
+/* database.h -- whole databases of a PostgreSQL server: looked at, loaded, swapped. */
+#ifndef GROUPCHAT_DATABASE_H
+#define GROUPCHAT_DATABASE_H
+
+#include "plugins/groupchat/inventory.h"
+#include "plugins/groupchat/pg.h"
+
+#define DATABASE_NAME_MAX 63 /* of PostgreSQL, in bytes */
+#define DATABASE_MARK_MAX 200
+
+/* How a database is made: its owner and the properties that cannot be changed later. */
+struct database_form {
+	char owner[64], encoding[32], collate[128], ctype[128], icu_locale[128]; /* "": not said */
+};
+
+/* What a server says about one of its databases. */
+struct database {
+	bool exists;
+	char oid[16];
+	char mark[DATABASE_MARK_MAX]; /* what database_mark put there; "": none */
+	struct database_form form;
+	uint64_t connections;
+	char who[300];                /* some of them: user, program, address */
+};
+
+/* What a server says about itself. */
+struct server {
+	int version;          /* 150020 */
+	char version_text[64];
+	bool standby;
+	char wal[32];         /* position in its log */
+};
+
+int server_look(struct pg *pg, struct server *ret);
+int database_look(struct pg *pg, const char *name, struct database *ret);
+
+/* Remembers a text with a database: it stays when the database is renamed and is in no
+ * dump of it. */
+int database_mark(struct pg *pg, const char *name, const char *mark);
+/* Ends what is connected to it and drops it; not there: that is fine. */
+int database_drop(struct pg *pg, const char *name);
+/* Ends what is connected to it. */
+int database_disconnect(struct pg *pg, const char *name);
+/* Renames live to aside (NULL: there is no live one) and staged to live, both or neither. */
+int database_swap(struct pg *pg, const char *live, const char *aside, const char *staged);
+
+/* A dump, and what must be in the database that is made of it. */
+struct load {
+	const char *file;              /* in pg_dump's custom format */
+	const struct inventory *should;
+	const struct database_form *form;
+	int64_t jobs, memory;          /* of pg_restore; maintenance memory in bytes */
+	bool keep_owner;
+};
+
+/* Makes the database name of a dump: drops what has that name, creates it, runs pg_restore
+ * and compares every table with what it should be.  pg is connected to another database.
+ * What could not be made whole is dropped again. */
+int database_load(struct pg *pg, const struct load *load, const char *name);
+
+/* --- names (pure) --- */
+
+/* live and a suffix, shortened at live's end so that the server takes it whole. */
+void database_name(char out[DATABASE_NAME_MAX + 1], const char *live, const char *suffix);
+
+#endif

@@ -1,0 +1,31 @@
+/* tool.h -- PostgreSQL's own programs, and the operator's: started, watched, ended. */
+#ifndef GROUPCHAT_TOOL_H
+#define GROUPCHAT_TOOL_H
+
+#include "plugins/groupchat/pg.h"
+
+#define TOOL_WORDS_MAX 512
+
+/* What a program left. */
+struct tool_end {
+	int exit_code;              /* -1: ended by a signal */
+	int signal;
+	char words[TOOL_WORDS_MAX]; /* its first line that says "error", else its last line */
+};
+
+/* The path of pg_dump or pg_restore: in bin_dir when the step names it, else the newest of
+ * those of the system. */
+int tool_find(const struct call *c, const char *program, char path[512]);
+
+/* Runs argv with the login in its environment, but for the password: that is read from a
+ * file in memory.  options: settings of its sessions (PGOPTIONS), or NULL.  Cancelled: the
+ * program is ended first. */
+int tool_run(const struct pg_login *login, const char *options, const char *const argv[],
+	     struct tool_end *ret);
+/* Fails with a program's exit and its words. */
+int tool_failed(const struct pg_login *login, const char *program, const struct tool_end *end);
+
+/* Runs the operator's command: argv[0] is a path or a name in PATH. */
+int command_of_plan(const struct call *c, const char *param, struct tool_end *ret);
+
+#endif
