@@ -11,12 +11,12 @@
 /* The server carries out the updates of a zone one after the other; while some wait there,
  * the next are recorded, built and signed. */
 #define UPDATE_WINDOW 4
+#define UPDATE_WINDOW_ALL 16 /* over all zones, which it carries out side by side */
 /* Undo records that are made durable at once: a flush of the journal costs as much as some
  * hundred of them, and the server is not to wait for the first. */
 #define RECORD_FIRST 200
 #define RECORD_MORE 1000
 #define CONFLICTS_NAMED 5
-#define UNDO_VERSION 1
 
 /* Changes that go in one message. */
 struct batch {
@@ -29,8 +29,8 @@ struct batch {
 struct apply {
 	struct step *s;
 	const struct settle *settle; /* a revert; NULL: an apply */
-	struct update_zone zone;
 	const struct change *changes;
+	size_t window;
 	size_t n, next;  /* next: the first that is in no batch yet */
 	size_t recorded; /* the undo records of so many changes are durable */
 	size_t done;
@@ -44,87 +44,6 @@ struct apply {
 
 /* --- undo records ------------------------------------------------------------- */
 
-static void
-quote(FILE *f, const char *text)
-{
-	for (; *text; text++)
-		if (*text == '\'')
-			fputs("'\\''", f);
-		else
-			fputc(*text, f);
-}
-
-/* " 'prereq yxrrset NAME TYPE DATA'" for each record; ttl < 0: without one. */
-static void
-by_hand_records(FILE *f, const char *verb, const struct rrset *s, const char *owner, int64_t ttl)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		char *data = rrset_data(s, i);
-
-		fprintf(f, " '%s ", verb);
-		quote(f, owner);
-		if (ttl >= 0)
-			fprintf(f, " %lld", (long long)ttl);
-		fprintf(f, " %s ", rrset_type_text(s->type));
-		quote(f, data ? data : "?");
-		fputc('\'', f);
-		free(data);
-	}
-}
-
-char *
-by_hand_text(const struct step *s, const struct change *c)
-{
-	char *text = NULL, *owner = rrset_owner(c->was);
-	const char *type = rrset_type_text(c->was->type);
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-
-	if (!f || !owner) {
-		free(owner);
-		if (f)
-			fclose(f);
-		free(text);
-		return NULL;
-	}
-	fprintf(f, "printf '%%s\\n' 'server %s %s' 'zone %s'", s->server.host, s->server.port,
-		s->zone_text);
-	by_hand_records(f, "prereq yxrrset", c->will, owner, -1);
-	fprintf(f, " 'update delete %s %s'", owner, type);
-	by_hand_records(f, "update add", c->was, owner, c->was->ttl);
-	fprintf(f, " send | nsupdate%s", s->has_key ? " -k KEYFILE" : "");
-	free(owner);
-	return fclose(f) == 0 ? text : (free(text), NULL);
-}
-
-static int
-record_undo(struct apply *a, const struct change *c)
-{
-	struct step *s = a->s;
-	char was_ttl[16], set_ttl[16];
-	char *name = rrset_owner(c->was), *was = rrset_lines(c->was), *set = rrset_lines(c->will);
-	char *by_hand = by_hand_text(s, c);
-	const struct resite_kv kv[] = {
-		{"name", name},       {"type", rrset_type_text(c->was->type)},
-		{"was.ttl", was_ttl}, {"was.data", was},
-		{"set.ttl", set_ttl}, {"set.data", set},
-	};
-	int rc;
-
-	snprintf(was_ttl, sizeof(was_ttl), "%lu", (unsigned long)(c->was->n ? c->was->ttl : 0));
-	snprintf(set_ttl, sizeof(set_ttl), "%lu", (unsigned long)c->will->ttl);
-	if (name && was && set && by_hand)
-		rc = s->host->undo_add(s->op, UNDO_VERSION, by_hand, kv,
-				       sizeof(kv) / sizeof(kv[0]));
-	else
-		rc = resite_fail(s->op, s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
-	free(name);
-	free(was);
-	free(set);
-	free(by_hand);
-	return rc;
-}
-
 /* The undo records of changes [0, upto) are durable before the message with them leaves. */
 static int
 record_changes(struct apply *a, size_t upto)
@@ -137,7 +56,7 @@ record_changes(struct apply *a, size_t upto)
 		return rc;
 	to = to < upto ? upto : to;
 	for (size_t i = a->recorded; i < to && rc >= 0; i++)
-		rc = record_undo(a, &a->changes[i]);
+		rc = record_undo(a->s, &a->changes[i]);
 	if (rc >= 0)
 		rc = a->s->host->sync(a->s->op);
 	if (rc >= 0)
@@ -171,7 +90,7 @@ batch_again(struct apply *a, const size_t *items, size_t n)
 	struct batch *b = n ? batch_new(items, n) : NULL;
 
 	if (n && !b)
-		return resite_fail(a->s->op, a->s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
+		return step_no_memory(a->s);
 	if (b) {
 		b->next = a->again;
 		a->again = b;
@@ -179,24 +98,43 @@ batch_again(struct apply *a, const size_t *items, size_t n)
 	return RESITE_OK;
 }
 
+/* How many of the changes that come next go in one message: all of one zone, and those that
+ * must not be parted together. */
+static size_t
+fit(const struct apply *a)
+{
+	const struct change *c = &a->changes[a->next];
+	size_t n = 0, left = a->n - a->next, bytes, whole = 0;
+	struct update_zone zone;
+
+	if (!left)
+		return 0;
+	zone = zone_for_update(c->zone);
+	bytes = update_base_bytes(&zone) + TSIG_RR_MAX;
+	while (n < left && c[n].zone == c->zone) {
+		bytes += update_change_bytes(&zone, &c[n]);
+		if (bytes > a->max_bytes || (n >= a->max_names && !c[n].beside))
+			break;
+		n++;
+		if (n == left || !c[n].beside || !change_same_owner(&c[n - 1], &c[n]))
+			whole = n;
+	}
+	return whole;
+}
+
 /* The next batch to send, or NULL when there is none. */
 static struct batch *
 batch_next(struct apply *a, int *ret_rc)
 {
-	size_t bytes = update_base_bytes(&a->zone) + TSIG_RR_MAX, n = 0;
 	struct batch *b = a->again;
+	size_t n;
 
 	*ret_rc = RESITE_OK;
 	if (b) {
 		a->again = b->next;
 		return b;
 	}
-	while (a->next + n < a->n && n < a->max_names) {
-		bytes += update_change_bytes(&a->zone, &a->changes[a->next + n]);
-		if (bytes > a->max_bytes)
-			break;
-		n++;
-	}
+	n = fit(a);
 	if (a->next == a->n)
 		return NULL;
 	if (n == 0) {
@@ -224,16 +162,17 @@ static int
 batch_send(struct apply *a, struct batch *b)
 {
 	const struct change **c = malloc(b->n * sizeof(*c));
+	struct update_zone zone = zone_for_update(a->changes[b->items[0]].zone);
 	size_t len;
 	int rc;
 
 	if (!c) {
 		free(b);
-		return resite_fail(a->s->op, a->s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
+		return step_no_memory(a->s);
 	}
 	for (size_t i = 0; i < b->n; i++)
 		c[i] = &a->changes[b->items[i]];
-	len = update_build(&a->zone, dns_pipe_new_id(&a->pipe), c, b->n, a->wire);
+	len = update_build(&zone, dns_pipe_new_id(&a->pipe), c, b->n, a->wire);
 	free((void *)c);
 	if (a->s->has_key)
 		len = tsig_sign(&a->s->key, a->wire, len, (int64_t)time(NULL), &b->mac);
@@ -278,17 +217,19 @@ batch_done(struct apply *a, const struct batch *b)
 	int rc = RESITE_OK;
 
 	a->done += b->n;
+	a->changes[b->items[0]].zone->n_done += b->n;
 	for (size_t i = 0; i < b->n && rc == RESITE_OK; i++)
 		rc = settled(a, &a->changes[b->items[i]], RESITE_REVERTED_PUT_BACK,
 			     a->changes[b->items[i]].was);
 	return rc;
 }
 
-/* A TTL that somebody has changed is no reason to touch data that is back already. */
+/* A TTL that somebody has changed is no reason to touch data that is back already; where the
+ * change is one of the TTL alone, it is. */
 static bool
 is_set(const struct apply *a, const struct change *c, const struct rrset *now)
 {
-	return a->settle ? rrset_same_data(now, c->will) : rrset_same(now, c->will);
+	return a->settle && !rrset_same_data(c->was, c->will) ? rrset_same_data(now, c->will) : rrset_same(now, c->will);
 }
 
 static int
@@ -297,6 +238,18 @@ on_conflict(struct apply *a, const struct change *c, const struct rrset *now)
 	if (!a->settle)
 		note_conflict(a, c, now);
 	return settled(a, c, now->n ? RESITE_REVERTED_CONFLICT : RESITE_REVERTED_GONE, now);
+}
+
+/* What cannot be parted is as it was, and refused all the same. */
+static int
+whole_conflict(struct apply *a, const struct batch *b, const struct rrset *now, size_t *rest)
+{
+	int rc = RESITE_OK;
+
+	for (size_t i = 0; i < b->n && rc == RESITE_OK; i++)
+		rc = on_conflict(a, &a->changes[b->items[i]], &now[i]);
+	free(rest);
+	return rc;
 }
 
 /* A message of n was refused for its prerequisites.  The RRsets that are not as they were
@@ -308,12 +261,13 @@ sort_out(struct apply *a, const struct batch *b, const struct rrset *now)
 	int rc = RESITE_OK;
 
 	if (!rest)
-		return resite_fail(a->s->op, a->s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
+		return step_no_memory(a->s);
 	for (size_t i = 0; i < b->n && rc == RESITE_OK; i++) {
 		const struct change *c = &a->changes[b->items[i]];
 
 		if (is_set(a, c, &now[i])) {
 			a->done++;
+			c->zone->n_done++;
 			rc = settled(a, c, RESITE_REVERTED_ALREADY, &now[i]);
 		} else if (!rrset_same_data(&now[i], c->was) || b->n == 1) {
 			rc = on_conflict(a, c, &now[i]);
@@ -324,9 +278,16 @@ sort_out(struct apply *a, const struct batch *b, const struct rrset *now)
 	if (rc == RESITE_OK && n < b->n) {
 		rc = batch_again(a, rest, n);
 	} else if (rc == RESITE_OK) {
-		rc = batch_again(a, rest, n / 2);
+		size_t half = n / 2;
+
+		while (half > 0 && a->changes[rest[half]].beside &&
+		       change_same_owner(&a->changes[rest[half - 1]], &a->changes[rest[half]]))
+			half--;
+		if (half == 0)
+			return whole_conflict(a, b, now, rest);
+		rc = batch_again(a, rest, half);
 		if (rc == RESITE_OK)
-			rc = batch_again(a, rest + n / 2, n - n / 2);
+			rc = batch_again(a, rest + half, n - half);
 	}
 	free(rest);
 	return rc;
@@ -347,7 +308,7 @@ batch_refused(struct apply *a, const struct batch *b)
 	if (!now || !v) {
 		rc = resite_fail(a->s->op, a->s->host, rc, NULL, "out of memory");
 	} else {
-		rc = read_rrsets(a->s, &a->s->server, a->s->transport, v, b->n, NULL);
+		rc = read_rrsets(a->changes[b->items[0]].zone, &a->s->server, a->s->transport, v, b->n, NULL);
 		rc = rc == RESITE_OK ? sort_out(a, b, now)
 				     : step_net_fail(a->s, rc, "cannot look who changed a record");
 	}
@@ -360,18 +321,52 @@ batch_refused(struct apply *a, const struct batch *b)
 
 /* --- the run ------------------------------------------------------------------------ */
 
+/* "2 of 5 RRsets are set", and which zones are done. */
+static const char *
+how_far(const struct apply *a, char buf[400])
+{
+	size_t used = (size_t)snprintf(buf, 400, "%zu of %zu RRsets are set", a->done, a->n), zones = 0;
+
+	for (size_t i = 0; i < a->s->n_zones; i++)
+		zones += a->s->zones[i].n_changes > 0;
+	for (size_t i = 0; zones > 1 && i < a->s->n_zones && used < 340; i++) {
+		const struct zone *z = &a->s->zones[i];
+
+		if (z->n_changes)
+			used += (size_t)snprintf(buf + used, 400 - used, "%s %.60s %zu of %zu",
+						 buf[used - 1] == 't' ? ":" : ",", z->text, z->n_done,
+						 z->n_changes);
+	}
+	return buf;
+}
+
 static int
 update_fail(struct apply *a, const struct batch *b, const struct update_failure *f)
 {
-	char *name = rrset_name(a->changes[b->items[0]].will);
+	const struct change *first = &a->changes[b->items[0]];
+	char *name = rrset_name(first->will), far[400];
 
 	resite_fail(a->s->op, a->s->host, f->rc,
 		    strstr(f->text, "key '") ? "key" : NULL,
-		    "%s answers the update of %s%s in %s with %s (%zu of %zu RRsets are set)",
-		    a->s->server.text, name ? name : "?", b->n > 1 ? " and others" : "",
-		    a->s->zone_text, f->text, a->done, a->n);
+		    "%s answers the update of %s%s in %s with %s (%s)", a->s->server.text,
+		    name ? name : "?", b->n > 1 ? " and others" : "", first->zone->text, f->text,
+		    how_far(a, far));
 	free(name);
 	return f->rc;
+}
+
+/* What became of a batch that was sent. */
+static int
+batch_judged(struct apply *a, const struct batch *b, enum update_verdict v,
+	     const struct update_failure *f)
+{
+	int rc = v == UPDATE_DONE	    ? batch_done(a, b)
+		 : v == UPDATE_PREREQUISITE ? batch_refused(a, b)
+					    : update_fail(a, b, f);
+
+	if (!a->settle)
+		a->s->host->progress(a->s->op, a->done, a->n, "RRsets set");
+	return rc;
 }
 
 static int
@@ -380,31 +375,44 @@ take_answer(struct apply *a)
 	const uint8_t *wire;
 	size_t len, tag;
 	struct update_failure f;
+	enum update_verdict v;
 	struct batch *b;
+	char far[400];
 	int rc = dns_pipe_get(&a->pipe, &tag, &wire, &len);
 
 	if (rc == RESITE_ERR_CANCELLED)
 		return rc;
 	if (rc != RESITE_OK)
 		return resite_fail(a->s->op, a->s->host, rc, NULL,
-				   "no answer to an update of %s, so whether it was done is unknown: %s",
-				   a->s->zone_text, a->s->net.err);
+				   "no answer to an update, so whether it was done is unknown: %s (%s)",
+				   a->s->net.err, how_far(a, far));
 	b = (struct batch *)(uintptr_t)tag;
-	switch (update_judge(wire, len, a->s->has_key ? &a->s->key : NULL, &b->mac,
-			     (int64_t)time(NULL), &f)) {
-	case UPDATE_DONE:
-		rc = batch_done(a, b);
-		break;
-	case UPDATE_PREREQUISITE:
-		rc = batch_refused(a, b);
-		break;
-	case UPDATE_FAILED:
-		rc = update_fail(a, b, &f);
-		break;
-	}
+	v = update_judge(wire, len, a->s->has_key ? &a->s->key : NULL, &b->mac, (int64_t)time(NULL),
+			 &f);
+	rc = batch_judged(a, b, v, &f);
 	free(b);
-	if (!a->settle)
-		a->s->host->progress(a->s->op, a->done, a->n, "RRsets set");
+	return rc;
+}
+
+/* By nsupdate: one message, and its end is waited for. */
+static int
+batch_hand_over(struct apply *a, struct batch *b)
+{
+	const struct change **c = malloc(b->n * sizeof(*c));
+	struct update_failure f = {0};
+	enum update_verdict v;
+	int rc;
+
+	if (!c) {
+		free(b);
+		return step_no_memory(a->s);
+	}
+	for (size_t i = 0; i < b->n; i++)
+		c[i] = &a->changes[b->items[i]];
+	v = nsupdate_send(a->s, c[0]->zone, c, b->n, &f);
+	rc = v == UPDATE_FAILED && f.rc == RESITE_ERR_CANCELLED ? f.rc : batch_judged(a, b, v, &f);
+	free((void *)c);
+	free(b);
 	return rc;
 }
 
@@ -414,7 +422,7 @@ record_and_send(struct apply *a, struct batch *b)
 	int rc = record_changes(a, b->items[b->n - 1] + 1);
 
 	if (rc >= 0)
-		return batch_send(a, b);
+		return a->s->send == SEND_DIRECT ? batch_send(a, b) : batch_hand_over(a, b);
 	free(b);
 	return rc;
 }
@@ -422,10 +430,11 @@ record_and_send(struct apply *a, struct batch *b)
 static int
 run(struct apply *a)
 {
+	char far[400];
 	int rc = RESITE_OK;
 
 	while (rc == RESITE_OK) {
-		struct batch *b = a->pipe.busy < UPDATE_WINDOW ? batch_next(a, &rc) : NULL;
+		struct batch *b = a->pipe.busy < a->window ? batch_next(a, &rc) : NULL;
 
 		if (rc == RESITE_OK && b)
 			rc = record_and_send(a, b);
@@ -437,8 +446,10 @@ run(struct apply *a)
 	if (rc != RESITE_OK || !a->conflicts)
 		return rc;
 	return resite_fail(a->s->op, a->s->host, RESITE_ERR_CONFLICT, NULL,
-			   "%zu of %zu RRsets were changed by somebody else, the others are set: %s%s",
-			   a->conflicts, a->n, a->named, a->conflicts > CONFLICTS_NAMED ? "; …" : "");
+			   "%zu of %zu RRsets were changed by somebody else, the others are set: %s%s"
+			   " (%s)",
+			   a->conflicts, a->n, a->named, a->conflicts > CONFLICTS_NAMED ? "; …" : "",
+			   how_far(a, far));
 }
 
 /* Frees the batches that are still in flight or waiting after a failure. */
@@ -454,24 +465,40 @@ apply_release(struct apply *a)
 		a->again = b->next;
 		free(b);
 	}
-	dns_pipe_close(&a->pipe);
+	if (a->s->send == SEND_DIRECT)
+		dns_pipe_close(&a->pipe);
 	free(a->wire);
 }
 
-int
-send_changes(struct step *s, const struct change *changes, size_t n, const struct settle *settle)
-{
-	struct apply a = {.s = s, .zone = step_zone(s), .changes = changes, .n = n,
-			  .settle = settle, .recorded = settle ? n : 0, /* a revert is not undone */
-			  .max_names = (size_t)s->host->param_i64(s->op, "batch", 0)};
-	int rc = dns_pipe_open(&a.pipe, &s->net, &s->server, s->transport);
+/* --- all of it ------------------------------------------------------------------------ */
 
+static size_t
+window_of(const struct step *s)
+{
+	size_t n = UPDATE_WINDOW * s->n_zones;
+
+	return n > UPDATE_WINDOW_ALL ? UPDATE_WINDOW_ALL : n;
+}
+
+int
+send_changes(struct step *s, struct change *changes, size_t n, const struct settle *settle)
+{
+	struct apply a = {.s = s, .changes = changes, .n = n, .window = window_of(s),
+			  .settle = settle, .recorded = settle ? n : 0, /* a revert is not undone */
+			  .max_bytes = DNS_TCP_MAX,
+			  .max_names = (size_t)s->host->param_i64(s->op, "batch", 0)};
+	int rc = RESITE_OK;
+
+	if (!order_changes(s, changes, n, a.max_names))
+		return step_no_memory(s);
+	if (s->send == SEND_DIRECT)
+		rc = dns_pipe_open(&a.pipe, &s->net, &s->server, s->transport);
 	if (rc != RESITE_OK)
 		return step_net_fail(s, rc, "cannot reach the primary");
-	a.max_bytes = a.pipe.tcp ? DNS_TCP_MAX : DNS_UDP_MAX;
+	if (s->send == SEND_DIRECT && !a.pipe.tcp)
+		a.max_bytes = DNS_UDP_MAX;
 	a.wire = malloc(a.max_bytes);
-	rc = a.wire ? run(&a)
-		    : resite_fail(s->op, s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
+	rc = a.wire ? run(&a) : step_no_memory(s);
 	apply_release(&a);
 	return rc;
 }
@@ -479,15 +506,19 @@ send_changes(struct step *s, const struct change *changes, size_t n, const struc
 int
 apply_changes(struct step *s)
 {
-	struct change *changes = calloc(s->set.n + 1, sizeof(*changes));
+	struct change *changes = calloc(step_total(s) + 1, sizeof(*changes));
 	size_t n = 0;
 	int rc = RESITE_OK;
 
 	if (!changes)
-		return resite_fail(s->op, s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
-	for (size_t i = 0; i < s->set.n; i++)
-		if (!rrset_same(&s->now[i], &s->set.v[i]))
-			changes[n++] = (struct change){&s->now[i], &s->set.v[i]};
+		return step_no_memory(s);
+	for (size_t i = 0; i < s->n_zones; i++) {
+		struct zone *z = &s->zones[i];
+
+		for (size_t j = 0; j < z->set.n; j++)
+			if (!rrset_same(&z->now[j], &z->set.v[j]))
+				changes[n++] = (struct change){&z->now[j], &z->set.v[j], .zone = z};
+	}
 	if (n)
 		rc = send_changes(s, changes, n, NULL);
 	free(changes);

@@ -14,10 +14,9 @@
 
 struct memory {
 	uint8_t key[SHA256_DIGEST_SIZE];
-	struct rrset_list set, expect;
-	struct rrset *now;
-	enum known known;
-	uint32_t serial;
+	struct zone *zones;
+	size_t n_zones;
+	int64_t pause_ms;
 };
 
 static void
@@ -52,9 +51,9 @@ digest_file(struct sha256_ctx *c, const struct step *s)
 void
 memory_key(struct step *s)
 {
-	static const char *const names[] = {"server", "zone", "record", "records_file",
-					    "expect_current", "srv_target"};
-	int64_t ttl = s->host->param_i64(s->op, "ttl", 0);
+	static const char *const names[] = {"server", "zone", "record", "remove",
+					    "records_file", "expect_current", "name"};
+	int64_t ttl = resite_i64_or(s->op, s->host, "ttl", 0);
 	struct sha256_ctx c;
 
 	sha256_init(&c);
@@ -73,41 +72,34 @@ memory_take(struct step *s)
 
 	if (!m || memcmp(m->key, s->memory_key, sizeof(m->key)) != 0)
 		return false;
-	s->set = m->set;
-	s->expect = m->expect;
-	s->now = m->now;
-	s->known = m->known;
-	s->serial = m->serial;
+	zones_release(s->zones, s->n_zones);
+	s->zones = m->zones;
+	s->n_zones = m->n_zones;
+	s->pause_ms = m->pause_ms;
+	for (size_t i = 0; i < s->n_zones; i++)
+		s->zones[i].s = s;
 	free(m);
 	*slot = NULL;
 	return true;
-}
-
-static void
-memory_release(struct memory *m)
-{
-	if (!m)
-		return;
-	now_release(m->now, m->set.n);
-	rrset_list_release(&m->set);
-	rrset_list_release(&m->expect);
-	free(m);
 }
 
 bool
 memory_keep(struct step *s)
 {
 	void **slot = s->host->memory(s->op);
-	struct memory *m = malloc(sizeof(*m));
+	struct memory *m = *slot;
 
+	if (m)
+		zones_release(m->zones, m->n_zones);
+	else
+		m = malloc(sizeof(*m));
+	*slot = m;
 	if (!m)
 		return false;
-	memory_release(*slot);
-	*m = (struct memory){.set = s->set, .expect = s->expect, .now = s->now,
-			     .known = s->known, .serial = s->serial};
+	*m = (struct memory){.zones = s->zones, .n_zones = s->n_zones,
+			     .pause_ms = s->pause_ms};
 	memcpy(m->key, s->memory_key, sizeof(m->key));
-	*slot = m;
-	s->set = s->expect = (struct rrset_list){0};
-	s->now = NULL;
+	s->zones = NULL;
+	s->n_zones = 0;
 	return true;
 }

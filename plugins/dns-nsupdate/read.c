@@ -10,6 +10,7 @@
 #define READ_WINDOW 48 /* questions in flight */
 
 struct reading {
+	struct zone *z;
 	struct step *s;
 	const struct net_endpoint *server;
 	struct rrset *const *v;
@@ -45,6 +46,16 @@ judge_header(struct reading *r, size_t i, const uint8_t *wire)
 	return RESITE_OK;
 }
 
+/* The step removes the alias, or puts one in the place of the data. */
+bool
+alias_is_meant(const struct zone *z, const struct rrset *v)
+{
+	const struct rrset alias = {.owner = v->owner, .owner_len = v->owner_len,
+				    .type = LDNS_RR_TYPE_CNAME};
+
+	return z->s->alias_is_nothing || rrset_list_find(&z->set, &alias);
+}
+
 /* An answer may bring more than was asked for: what an alias leads to. */
 static int
 take_records(struct reading *r, size_t i, const uint8_t *wire, size_t len)
@@ -58,7 +69,8 @@ take_records(struct reading *r, size_t i, const uint8_t *wire, size_t len)
 		ok = wire_next(wire, len, &at, &rr);
 		if (!ok || rr.owner_len != v->owner_len || memcmp(rr.owner, v->owner, rr.owner_len))
 			continue;
-		if (rr.type == LDNS_RR_TYPE_CNAME && v->type != LDNS_RR_TYPE_CNAME)
+		if (rr.type == LDNS_RR_TYPE_CNAME && v->type != LDNS_RR_TYPE_CNAME &&
+		    !alias_is_meant(r->z, v))
 			return bad_answer(r, i, RESITE_ERR_REFUSED,
 					  "the name is an alias (CNAME): set its CNAME, or remove it first");
 		if (rr.type != v->type)
@@ -127,10 +139,11 @@ read_todo(struct reading *r, enum dns_transport transport)
 }
 
 int
-read_rrsets(struct step *s, const struct net_endpoint *server, enum dns_transport transport,
+read_rrsets(struct zone *z, const struct net_endpoint *server, enum dns_transport transport,
 	    struct rrset *const *v, size_t n, const char *what)
 {
-	struct reading r = {.s = s, .server = server, .v = v, .n = n, .n_todo = n, .what = what};
+	struct step *s = z->s;
+	struct reading r = {.z = z, .s = s, .server = server, .v = v, .n = n, .n_todo = n, .what = what};
 	int rc;
 
 	r.todo = calloc(n + 1, sizeof(*r.todo));
@@ -159,40 +172,60 @@ read_rrsets(struct step *s, const struct net_endpoint *server, enum dns_transpor
 /* --- the primary ------------------------------------------------------------- */
 
 int
-read_serial(struct step *s, const struct net_endpoint *server, uint32_t *ret)
+read_serial(struct zone *z, const struct net_endpoint *server, uint32_t *ret)
 {
+	struct step *s = z->s;
 	ldns_rr_list *soa;
 	ldns_pkt *pkt;
-	int rc = dns_ask(&s->net, server, s->zone_text, LDNS_RR_TYPE_SOA, false, &pkt);
+	int rc = dns_ask(&s->net, server, z->text, LDNS_RR_TYPE_SOA, false, &pkt);
 
 	if (rc != RESITE_OK)
 		return rc;
-	soa = ldns_pkt_rr_list_by_name_and_type(pkt, s->zone, LDNS_RR_TYPE_SOA, LDNS_SECTION_ANSWER);
+	soa = ldns_pkt_rr_list_by_name_and_type(pkt, z->name, LDNS_RR_TYPE_SOA, LDNS_SECTION_ANSWER);
 	if (soa && ldns_pkt_aa(pkt))
 		*ret = ldns_rdf2native_int32(ldns_rr_rdf(ldns_rr_list_rr(soa, 0), 2));
 	else
 		rc = net_error(&s->net, RESITE_ERR_INVALID,
 			       "%s is not an authoritative server of the zone %s (%s)", server->text,
-			       s->zone_text, dns_rcode_text(ldns_pkt_get_rcode(pkt)));
+			       z->text, dns_rcode_text(ldns_pkt_get_rcode(pkt)));
 	ldns_rr_list_deep_free(soa);
 	ldns_pkt_free(pkt);
 	return rc;
 }
 
+/* The probe that follows verify need not ask all over again: the zone with the serial that
+ * verify saw is the zone that verify saw (RFC 2136 §3.6: no change without a new serial). */
+int
+look_at_serials(struct step *s)
+{
+	for (size_t i = 0; i < s->n_zones; i++) {
+		struct zone *z = &s->zones[i];
+		uint32_t serial;
+		int rc = read_serial(z, &s->server, &serial);
+
+		if (rc != RESITE_OK)
+			return step_net_fail(s, rc, "cannot read the zone");
+		if (z->known != KNOWN_SERVED || z->serial != serial)
+			z->known = KNOWN_NOT;
+		z->serial = serial;
+	}
+	return RESITE_OK;
+}
+
 /* The plan's author said what is there; anything else, except what we want, stops here. */
 static int
-check_expected(struct step *s)
+check_expected(struct zone *z)
 {
-	for (size_t i = 0; i < s->set.n; i++) {
-		const struct rrset *want = rrset_list_find(&s->expect, &s->set.v[i]);
+	for (size_t i = 0; i < z->set.n && z->expect.n; i++) {
+		const struct rrset *want = rrset_list_find(&z->expect, &z->set.v[i]);
 		char *name, *is, *should;
 
-		if (!want || rrset_same_data(want, &s->now[i]) || rrset_same(&s->set.v[i], &s->now[i]))
+		if (!want || rrset_same_data(want, &z->now[i]) || rrset_same(&z->set.v[i], &z->now[i]))
 			continue;
 		name = rrset_name(want);
-		is = rrset_text(&s->now[i]);
+		is = rrset_text(&z->now[i]);
 		should = rrset_text(want);
-		resite_fail(s->op, s->host, RESITE_ERR_REFUSED, "expect_current",
+		resite_fail(z->s->op, z->s->host, RESITE_ERR_REFUSED, "expect_current",
 			    "%s is %s, but the plan expects %s: somebody changed it; look, then change "
 			    "the plan or the record", name ? name : "?", is ? is : "?",
 			    should ? should : "?");
@@ -205,36 +238,62 @@ check_expected(struct step *s)
 }
 
 static int
-read_primary(struct step *s)
+ask_primary(struct zone *z)
 {
-	struct rrset **v;
-	bool done = false;
-	int rc = RESITE_OK;
+	struct rrset **v = calloc(z->set.n + 1, sizeof(*v));
+	int rc;
 
-	if (transfer_worth(s))
-		rc = transfer_finish(transfer_begin(s, &s->server), &done, &s->serial);
-	if (rc != RESITE_OK || done)
-		return rc;
-	v = calloc(s->set.n + 1, sizeof(*v));
 	if (!v)
-		return net_error(&s->net, RESITE_ERR_TRANSIENT, "out of memory");
-	for (size_t i = 0; i < s->set.n; i++)
-		v[i] = &s->now[i];
-	rc = read_rrsets(s, &s->server, s->transport, v, s->set.n, "records read");
+		return net_error(&z->s->net, RESITE_ERR_TRANSIENT, "out of memory");
+	for (size_t i = 0; i < z->set.n; i++)
+		v[i] = &z->now[i];
+	rc = read_rrsets(z, &z->s->server, z->s->transport, v, z->set.n, "records read");
 	free(v);
 	return rc;
+}
+
+/* t: NULL when the zone is asked for question by question. */
+static int
+read_primary(struct zone *z, struct transfer *t)
+{
+	bool done;
+	int rc = transfer_finish(t, &done, &z->serial);
+
+	return rc == RESITE_OK && !done ? ask_primary(z) : rc;
+}
+
+/* All transfers are asked for before the first is listened to. */
+static int
+read_zones(struct step *s, struct transfer **t)
+{
+	int rc = RESITE_OK;
+
+	for (size_t i = 0; i < s->n_zones; i++)
+		if (s->zones[i].known == KNOWN_NOT && transfer_worth(&s->zones[i]))
+			t[i] = transfer_begin(&s->zones[i], &s->server);
+	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++) {
+		if (s->zones[i].known == KNOWN_NOT)
+			rc = read_primary(&s->zones[i], t[i]);
+		t[i] = NULL;
+	}
+	for (size_t i = 0; i < s->n_zones; i++)
+		transfer_cancel(t[i]);
+	return rc == RESITE_OK ? rc : step_net_fail(s, rc, "cannot read the records");
 }
 
 int
 read_now(struct step *s)
 {
-	int rc = RESITE_OK;
+	struct transfer **t = calloc(s->n_zones + 1, sizeof(struct transfer *));
+	int rc = t ? RESITE_OK : step_no_memory(s);
 
-	if (!now_room(s))
-		return resite_fail(s->op, s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
-	if (s->known == KNOWN_NOT)
-		rc = read_primary(s);
-	if (rc != RESITE_OK)
-		return step_net_fail(s, rc, "cannot read the records");
-	return check_expected(s);
+	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++)
+		if (!now_room(&s->zones[i]))
+			rc = step_no_memory(s);
+	if (rc == RESITE_OK)
+		rc = read_zones(s, t);
+	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++)
+		rc = check_expected(&s->zones[i]);
+	free(t);
+	return rc;
 }

@@ -7,23 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNDO_VERSION 1
 #define CHUNK 1000 /* records held at once */
 
 /* One undo record, and what is there now. */
 struct old {
 	struct rrset_list set_list, was_list;
-	struct rrset none;             /* was, when there was nothing */
+	struct rrset none;             /* was or set, when it is nothing */
 	const struct rrset *set, *was;
-	struct rrset now;              /* owner borrowed from set */
+	struct rrset now;              /* owner borrowed from set or was */
+	struct rrset raised;           /* ttl: now with the former TTL; data borrowed from now */
+	size_t zone;                   /* index in step.zones */
+	bool ttl;                      /* a change of the TTL alone, whatever the data is by now */
 };
 
 struct revert {
 	struct step *s;
 	int way;
 	struct old *v;          /* CHUNK of them */
-	struct change *changes; /* likewise */
-	size_t *of;             /* of each change: its index in v */
+	struct change *changes; /* likewise; tag: index in v */
 	size_t n;
 };
 
@@ -39,7 +40,7 @@ value_of(const struct resite_kv *kv, uint32_t n, const char *key)
 
 /* Rebuilds an RRset from its lines of data; with none it has owner and type only. */
 static bool
-rebuild(struct rrset_list *list, const struct step *s, const char *name, const char *type,
+rebuild(struct rrset_list *list, const struct zone *z, const char *name, const char *type,
 	const char *ttl, const char *data, struct rrset_error *err)
 {
 	char *line = NULL;
@@ -51,7 +52,7 @@ rebuild(struct rrset_list *list, const struct step *s, const char *name, const c
 		ok = asprintf(&line, "%s %s IN %s %.*s", name, ttl, type, (int)len, data) >= 0;
 		if (!ok)
 			break;
-		ok = rrset_add_text(list, line, s->zone, 0, err);
+		ok = rrset_add_text(list, line, z->name, 0, err);
 		free(line);
 		data += len + (data[len] ? 1 : 0);
 	}
@@ -66,6 +67,24 @@ absent(const struct rrset *like)
 			      .type = like->type};
 }
 
+/* The zone of a record; those of older ones are told by the name.  NULL: no memory. */
+static struct zone *
+zone_of_record(struct step *s, const char *text, const char *name)
+{
+	const char *wanted = *text ? text : name;
+	ldns_rdf *rdf = NULL;
+	struct zone *z = NULL;
+
+	if (ldns_str2rdf_dname(&rdf, wanted) != LDNS_STATUS_OK)
+		return NULL;
+	ldns_dname2canonical(rdf);
+	z = step_zone_of(s, ldns_rdf_data(rdf), ldns_rdf_size(rdf));
+	if (*text && (!z || ldns_dname_compare(z->name, rdf) != 0))
+		z = step_add_zone(s, text);
+	ldns_rdf_deep_free(rdf);
+	return z;
+}
+
 static void
 old_release(struct old *o)
 {
@@ -76,29 +95,45 @@ old_release(struct old *o)
 }
 
 static int
+unreadable(struct step *s, const char *name, const char *type, const char *why)
+{
+	return resite_fail(s->op, s->host, RESITE_ERR_BUG, NULL,
+			   "the undo record of %s %s cannot be read: %s", name, type, why);
+}
+
+static int
 old_init(struct old *o, struct step *s, uint32_t version, const struct resite_kv *kv, uint32_t n)
 {
 	const char *name = value_of(kv, n, "name"), *type = value_of(kv, n, "type");
+	struct zone *z = zone_of_record(s, value_of(kv, n, "zone"), name);
 	struct rrset_error err = {"it has no data"};
 
-	*o = (struct old){.set = NULL};
+	*o = (struct old){.ttl = !strcmp(value_of(kv, n, "what"), "ttl")};
 	if (version != UNDO_VERSION)
 		return resite_fail(s->op, s->host, RESITE_ERR_BUG, NULL,
 				   "an undo record of version %u, this plugin knows version %d",
 				   (unsigned)version, UNDO_VERSION);
-	if (!rebuild(&o->set_list, s, name, type, value_of(kv, n, "set.ttl"),
+	if (!z)
+		return unreadable(s, name, type, "it is of no zone");
+	o->zone = (size_t)(z - s->zones);
+	if (!rebuild(&o->set_list, z, name, type, value_of(kv, n, "set.ttl"),
 		     value_of(kv, n, "set.data"), &err) ||
-	    !rebuild(&o->was_list, s, name, type, value_of(kv, n, "was.ttl"),
+	    !rebuild(&o->was_list, z, name, type, value_of(kv, n, "was.ttl"),
 		     value_of(kv, n, "was.data"), &err) ||
-	    o->set_list.n != 1) {
+	    o->set_list.n + o->was_list.n == 0) {
 		old_release(o);
-		return resite_fail(s->op, s->host, RESITE_ERR_BUG, NULL,
-				   "the undo record of %s %s cannot be read: %s", name, type, err.text);
+		return unreadable(s, name, type, err.text);
 	}
-	o->set = &o->set_list.v[0];
-	o->none = o->now = absent(o->set);
-	o->was = o->was_list.n ? &o->was_list.v[0] : &o->none;
+	o->none = o->now = absent(o->set_list.n ? &o->set_list.v[0] : &o->was_list.v[0]);
 	return RESITE_OK;
+}
+
+/* o is where it stays. */
+static void
+old_settle(struct old *o)
+{
+	o->set = o->set_list.n ? &o->set_list.v[0] : &o->none;
+	o->was = o->was_list.n ? &o->was_list.v[0] : &o->none;
 }
 
 /* Two records of one RRset must not be under way at once: the older one builds on what the
@@ -107,7 +142,7 @@ static bool
 is_in_chunk(const struct revert *r, const struct old *o)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (!rrset_order(r->v[i].set, o->set))
+		if (!rrset_order(r->v[i].set, &o->none))
 			return true;
 	return false;
 }
@@ -124,7 +159,7 @@ tell(struct revert *r, const struct old *o, int result, const struct rrset *now)
 	if (name && was && set && is)
 		rc = r->s->host->reverted(r->s->op, name, result, was, set, is);
 	else
-		resite_fail(r->s->op, r->s->host, rc, NULL, "out of memory");
+		step_no_memory(r->s);
 	free(name);
 	free(was);
 	free(set);
@@ -138,24 +173,50 @@ told(void *arg, const struct change *c, int result, const struct rrset *now)
 {
 	struct revert *r = arg;
 
-	return tell(r, &r->v[r->of[c - r->changes]], result, now);
+	return tell(r, &r->v[c->tag], result, now);
 }
 
 /* --- one chunk -------------------------------------------------------------------- */
 
 static int
+read_chunk_of(struct revert *r, size_t zone, struct rrset **v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->v[i].zone == zone)
+			v[n++] = &r->v[i].now;
+	return n ? read_rrsets(&r->s->zones[zone], &r->s->server, r->s->transport, v, n, NULL)
+		 : RESITE_OK;
+}
+
+static int
 read_chunk(struct revert *r)
 {
 	struct rrset **v = calloc(r->n + 1, sizeof(*v));
-	int rc;
+	int rc = RESITE_OK;
 
 	if (!v)
-		return resite_fail(r->s->op, r->s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
-	for (size_t i = 0; i < r->n; i++)
-		v[i] = &r->v[i].now;
-	rc = read_rrsets(r->s, &r->s->server, r->s->transport, v, r->n, NULL);
+		return step_no_memory(r->s);
+	for (size_t zone = 0; zone < r->s->n_zones && rc == RESITE_OK; zone++)
+		rc = read_chunk_of(r, zone, v);
 	free(v);
 	return rc == RESITE_OK ? rc : step_net_fail(r->s, rc, "cannot look what the records are now");
+}
+
+/* What PUT_BACK finds and does where it finds o->now. */
+static int
+judge(const struct old *o)
+{
+	if (o->ttl)
+		return !o->now.n		    ? RESITE_REVERTED_GONE
+		       : o->now.ttl == o->was->ttl ? RESITE_REVERTED_ALREADY
+		       : o->now.ttl == o->set->ttl ? RESITE_REVERTED_PUT_BACK
+						   : RESITE_REVERTED_CONFLICT;
+	return rrset_same_data(&o->now, o->was)   ? RESITE_REVERTED_ALREADY
+	       : rrset_same_data(&o->now, o->set) ? RESITE_REVERTED_PUT_BACK
+	       : o->now.n			  ? RESITE_REVERTED_CONFLICT
+						  : RESITE_REVERTED_GONE;
 }
 
 static int
@@ -163,37 +224,52 @@ look_at_chunk(struct revert *r)
 {
 	int rc = read_chunk(r);
 
-	for (size_t i = 0; i < r->n && rc == RESITE_OK; i++) {
-		const struct old *o = &r->v[i];
-		int result = rrset_same_data(&o->now, o->was)   ? RESITE_REVERTED_ALREADY
-			     : rrset_same_data(&o->now, o->set) ? RESITE_REVERTED_PUT_BACK
-			     : o->now.n                         ? RESITE_REVERTED_CONFLICT
-								: RESITE_REVERTED_GONE;
-
-		rc = tell(r, o, result, &o->now);
-	}
+	for (size_t i = 0; i < r->n && rc == RESITE_OK; i++)
+		rc = tell(r, &r->v[i], judge(&r->v[i]), &r->v[i].now);
 	return rc;
 }
 
-/* FORCE swaps what is there now instead of what we wrote. */
+/* FORCE swaps what is there now instead of what we wrote; a TTL is put to what is there. */
+static int
+plan_one(struct revert *r, size_t i, size_t *n)
+{
+	struct old *o = &r->v[i];
+	bool force = r->way == RESITE_FORCE;
+	struct change c = {force || o->ttl ? &o->now : o->set, o->was, .zone = &r->s->zones[o->zone],
+			   .tag = i};
+	int result = force || o->ttl ? judge(o) : RESITE_REVERTED_PUT_BACK;
+
+	if (result == RESITE_REVERTED_ALREADY || (o->ttl && !o->now.n) ||
+	    (o->ttl && !force && result != RESITE_REVERTED_PUT_BACK))
+		return tell(r, o, result, &o->now);
+	if (o->ttl) {
+		o->raised = o->now;
+		o->raised.ttl = o->was->ttl;
+		c.will = &o->raised;
+	}
+	r->changes[(*n)++] = c;
+	return RESITE_OK;
+}
+
+static bool
+must_look(const struct revert *r)
+{
+	bool ttl = false;
+
+	for (size_t i = 0; i < r->n; i++)
+		ttl |= r->v[i].ttl;
+	return ttl || r->way == RESITE_FORCE;
+}
+
 static int
 put_chunk_back(struct revert *r)
 {
 	const struct settle settle = {r, told};
-	bool force = r->way == RESITE_FORCE;
-	int rc = force ? read_chunk(r) : RESITE_OK;
+	int rc = must_look(r) ? read_chunk(r) : RESITE_OK;
 	size_t n = 0;
 
-	for (size_t i = 0; i < r->n && rc == RESITE_OK; i++) {
-		const struct old *o = &r->v[i];
-
-		if (force && rrset_same_data(&o->now, o->was)) {
-			rc = tell(r, o, RESITE_REVERTED_ALREADY, &o->now);
-			continue;
-		}
-		r->changes[n] = (struct change){force ? &o->now : o->set, o->was};
-		r->of[n++] = i;
-	}
+	for (size_t i = 0; i < r->n && rc == RESITE_OK; i++)
+		rc = plan_one(r, i, &n);
 	return rc == RESITE_OK && n ? send_changes(r->s, r->changes, n, &settle) : rc;
 }
 
@@ -225,9 +301,7 @@ take_record(struct revert *r, uint32_t version, const struct resite_kv *kv, uint
 		return rc;
 	}
 	r->v[r->n] = o;
-	if (o.was == &o.none)
-		r->v[r->n].was = &r->v[r->n].none;
-	r->n++;
+	old_settle(&r->v[r->n++]);
 	return RESITE_OK;
 }
 
@@ -256,16 +330,15 @@ set_revert(struct resite_op *op, const struct resite_host *host)
 
 	r.v = calloc(CHUNK, sizeof(*r.v));
 	r.changes = calloc(CHUNK, sizeof(*r.changes));
-	r.of = calloc(CHUNK, sizeof(*r.of));
-	if (rc == RESITE_OK && (!r.v || !r.changes || !r.of))
-		rc = resite_fail(op, host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
+	if (rc == RESITE_OK && (!r.v || !r.changes))
+		rc = step_no_memory(&s);
+	s.alias_is_nothing = true; /* an alias may be what we wrote */
 	if (rc == RESITE_OK)
 		rc = step_load_key(&s);
 	if (rc == RESITE_OK)
 		rc = revert_all(&r);
 	free(r.v);
 	free(r.changes);
-	free(r.of);
 	step_release(&s);
 	return rc;
 }

@@ -73,7 +73,8 @@ write_rr(struct writer *w, const struct rrset *s, unsigned type, unsigned class,
 }
 
 /* RFC 2136 §2.4.  Where nothing was, the name must also have no CNAME, and for a CNAME
- * nothing at all: a server would silently ignore the addition (§3.4.2.2). */
+ * nothing at all: a server would silently ignore the addition (§3.4.2.2).  Where the same
+ * message removes what is in its way, that has a prerequisite of its own. */
 static void
 write_prerequisites(struct writer *w, const struct change *c)
 {
@@ -81,6 +82,10 @@ write_prerequisites(struct writer *w, const struct change *c)
 		write_rr(w, c->was, c->was->type, LDNS_RR_CLASS_IN, 0, &c->was->rdata[i]);
 	if (c->was->n)
 		return;
+	if (c->beside) {
+		write_rr(w, c->will, c->will->type, LDNS_RR_CLASS_NONE, 0, NULL);
+		return;
+	}
 	if (c->will->type == LDNS_RR_TYPE_CNAME) {
 		write_rr(w, c->will, LDNS_RR_TYPE_ANY, LDNS_RR_CLASS_NONE, 0, NULL);
 		return;
@@ -90,10 +95,17 @@ write_prerequisites(struct writer *w, const struct change *c)
 }
 
 static void
-write_change(struct writer *w, const struct change *c)
+write_deletion(struct writer *w, const struct change *c)
 {
 	if (c->was->n)
 		write_rr(w, c->was, c->was->type, LDNS_RR_CLASS_ANY, 0, NULL);
+}
+
+static void
+write_change(struct writer *w, const struct change *c)
+{
+	if (!c->beside)
+		write_deletion(w, c);
 	for (size_t i = 0; i < c->will->n; i++)
 		write_rr(w, c->will, c->will->type, LDNS_RR_CLASS_IN, c->will->ttl,
 			 &c->will->rdata[i]);
@@ -116,6 +128,10 @@ update_build(const struct update_zone *zone, uint16_t id, const struct change *c
 		write_prerequisites(&w, c[i]);
 	dns_put16(wire + 6, w.count);
 	w.count = 0;
+	/* A server carries them out in order, and ignores a CNAME added beside other data. */
+	for (size_t i = 0; i < n; i++)
+		if (c[i]->beside)
+			write_deletion(&w, c[i]);
 	for (size_t i = 0; i < n; i++)
 		write_change(&w, c[i]);
 	dns_put16(wire + 8, w.count);

@@ -9,9 +9,15 @@
 #include "sdk/rr/rrset.h"
 #include "plugins/dns-nsupdate/tsig.h"
 
+struct zone;
+
 /* was and will have the same owner and type; n 0 in was: absent; in will: to be deleted. */
 struct change {
 	const struct rrset *was, *will;
+	struct zone *zone; /* the sender's: in which zone it is */
+	size_t tag;        /* the sender's */
+	bool beside;       /* a CNAME takes the place of other data, or the other way round, with
+			    * another change of this owner in the same message */
 };
 
 struct update_zone {

@@ -1,112 +1,15 @@
-/* Do all authoritative servers serve what was set? */
+/* Do all authoritative servers serve what was set?  Verify is asked until they do: a server
+ * that has shown it once is not asked again, and of one that lags only its serial is looked
+ * at until that moves. */
 #include "config.h"
 
-#include "plugins/dns-nsupdate/step.h"
+#include "plugins/dns-nsupdate/servers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define CHUNK 1000 /* RRsets asked before the first difference ends it */
 #define SAMPLE 64  /* RRsets asked for one by one where the others are transferred */
-#define SERVERS_MAX 32
-
-struct servers {
-	struct net_endpoint v[SERVERS_MAX];
-	struct transfer *transfers[SERVERS_MAX]; /* under way */
-	bool gone[SERVERS_MAX];                  /* could not be asked, which is tolerated */
-	size_t n;
-	bool from_zone; /* found by the zone's NS records, not named in the plan */
-	bool tolerant;  /* a server that cannot be asked may be one of those that are gone */
-};
-
-/* --- which servers ------------------------------------------------------------ */
-
-static void
-add_addresses(struct step *s, struct servers *list, ldns_pkt *pkt, const ldns_rdf *name,
-	      ldns_rr_type type)
-{
-	ldns_rr_list *rrs = ldns_pkt_rr_list_by_name_and_type(pkt, name, type,
-							      LDNS_SECTION_ANY_NOQUESTION);
-
-	for (size_t i = 0; rrs && i < ldns_rr_list_rr_count(rrs) && list->n < SERVERS_MAX; i++) {
-		char *text = ldns_rdf2str(ldns_rr_rdf(ldns_rr_list_rr(rrs, i), 0));
-
-		if (text && net_endpoint_make(text, s->server.port, &list->v[list->n]))
-			list->n++;
-		free(text);
-	}
-	ldns_rr_list_deep_free(rrs);
-}
-
-/* The addresses of one NS: glue, else what the primary says, else the system's resolver. */
-static int
-add_ns(struct step *s, struct servers *list, ldns_pkt *answer, const ldns_rdf *ns)
-{
-	size_t before = list->n;
-	char *name = ldns_rdf2str(ns);
-	ldns_pkt *pkt;
-	int rc = RESITE_OK;
-
-	add_addresses(s, list, answer, ns, LDNS_RR_TYPE_A);
-	if (list->n == before)
-		rc = dns_ask(&s->net, &s->server, name, LDNS_RR_TYPE_A, false, &pkt);
-	if (list->n == before && rc == RESITE_OK) {
-		add_addresses(s, list, pkt, ns, LDNS_RR_TYPE_A);
-		ldns_pkt_free(pkt);
-	}
-	if (list->n == before && rc == RESITE_OK && list->n < SERVERS_MAX) {
-		name[strlen(name) - 1] = '\0';
-		if (net_endpoint_make(name, s->server.port, &list->v[list->n]))
-			list->n++;
-	}
-	free(name);
-	return rc;
-}
-
-static int
-find_ns(struct step *s, struct servers *list)
-{
-	ldns_rr_list *ns;
-	ldns_pkt *pkt;
-	int rc = dns_ask(&s->net, &s->server, s->zone_text, LDNS_RR_TYPE_NS, false, &pkt);
-
-	if (rc != RESITE_OK)
-		return step_net_fail(s, rc, "cannot find the zone's servers");
-	list->from_zone = true;
-	ns = ldns_pkt_rr_list_by_name_and_type(pkt, s->zone, LDNS_RR_TYPE_NS, LDNS_SECTION_ANSWER);
-	for (size_t i = 0; ns && rc == RESITE_OK && i < ldns_rr_list_rr_count(ns); i++)
-		rc = add_ns(s, list, pkt, ldns_rr_rdf(ldns_rr_list_rr(ns, i), 0));
-	ldns_rr_list_deep_free(ns);
-	ldns_pkt_free(pkt);
-	if (rc != RESITE_OK)
-		return step_net_fail(s, rc, "cannot find the zone's servers");
-	if (list->n == 0)
-		return resite_fail(s->op, s->host, RESITE_ERR_INVALID, "verify_at",
-				   "%s names no servers (NS) for %s: name them in verify_at",
-				   s->server.text, s->zone_text);
-	return RESITE_OK;
-}
-
-static int
-find_servers(struct step *s, struct servers *list)
-{
-	uint32_t n = s->host->param_count(s->op, "verify_at");
-
-	*list = (struct servers){0};
-	if (n == 0)
-		return find_ns(s, list);
-	if (n > SERVERS_MAX)
-		return resite_fail(s->op, s->host, RESITE_ERR_INVALID, "verify_at",
-				   "more than %d servers", SERVERS_MAX);
-	for (uint32_t i = 0; i < n; i++) {
-		const char *text = s->host->param_str(s->op, "verify_at", i);
-
-		if (!net_endpoint_parse(text, "53", &list->v[list->n++]))
-			return resite_fail(s->op, s->host, RESITE_ERR_INVALID, "verify_at",
-					   "'%s' is not host:port", text);
-	}
-	return RESITE_OK;
-}
 
 /* In a disaster a server that only the zone's NS records name may be one of those that are
  * gone; it is then reported, not waited for. */
@@ -120,68 +23,80 @@ may_be_dead(const struct step *s, const struct servers *list)
 	return !strcmp(mode, "tolerate");
 }
 
-/* --- asking them ----------------------------------------------------------------- */
+/* --- asking one ------------------------------------------------------------------ */
 
 static int
-lags(struct step *s, const struct net_endpoint *server, const struct rrset *now, size_t i)
+lags(struct zone *z, struct server *server, const struct rrset *now, size_t i)
 {
-	char *name = rrset_name(now), *is = rrset_text(now), *will = rrset_text(&s->set.v[i]);
+	char *name = rrset_name(now), *is = rrset_text(now), *will = rrset_text(&z->set.v[i]);
 	char serials[100] = "";
 	uint32_t theirs, primarys;
 
-	if (read_serial(s, server, &theirs) == RESITE_OK &&
-	    read_serial(s, &s->server, &primarys) == RESITE_OK)
+	if (read_serial(z, &server->at, &theirs) == RESITE_OK &&
+	    read_serial(z, &z->s->server, &primarys) == RESITE_OK) {
 		snprintf(serials, sizeof(serials), " (its serial is %lu, the primary's %lu)",
 			 (unsigned long)theirs, (unsigned long)primarys);
-	if (name && is && will) {
-		char text[RESITE_EASY_MAX];
-
-		snprintf(text, sizeof(text), "%s still serves %.200s %.200s, not %.200s%s",
-			 server->text, name, is, will, serials);
-		s->host->fail(s->op, NULL, 0, text);
+		server->lag_serial = theirs;
 	}
+	snprintf(server->lag, sizeof(server->lag), "%s still serves %.120s %.90s, not %.90s%s",
+		 server->at.text, name ? name : "?", is ? is : "?", will ? will : "?", serials);
+	z->s->host->fail(z->s->op, NULL, 0, server->lag);
+	server->lag_known = *serials;
 	free(name);
 	free(is);
 	free(will);
 	return RESITE_PENDING;
 }
 
-/* Compares s->now[i] with what it should be. */
+/* A server that lagged, and has the same serial still, still lags. */
 static int
-compare(struct step *s, const struct net_endpoint *server, size_t i)
+look_again(struct zone *z, struct server *server)
 {
-	return rrset_same(&s->now[i], &s->set.v[i]) ? RESITE_OK : lags(s, server, &s->now[i], i);
+	uint32_t serial;
+
+	if (!server->lag_known || !strcmp(server->at.text, z->s->server.text) ||
+	    read_serial(z, &server->at, &serial) != RESITE_OK || serial != server->lag_serial)
+		return RESITE_OK;
+	z->s->host->fail(z->s->op, NULL, 0, server->lag);
+	return RESITE_PENDING;
 }
 
-/* Asks for n of the RRsets, of which which(i) is the index, and compares them. */
+/* Compares z->now[i] with what it should be. */
 static int
-ask_some(struct step *s, const struct net_endpoint *server, const size_t *which, size_t n)
+compare(struct zone *z, struct server *server, size_t i)
 {
-	enum dns_transport transport = s->transport == DNS_TCP ? DNS_TCP : DNS_UDP;
+	return rrset_same(&z->now[i], &z->set.v[i]) ? RESITE_OK : lags(z, server, &z->now[i], i);
+}
+
+/* Asks for n of the RRsets, of which which[i] is the index, and compares them. */
+static int
+ask_some(struct zone *z, struct server *server, const size_t *which, size_t n)
+{
+	enum dns_transport transport = z->s->transport == DNS_TCP ? DNS_TCP : DNS_UDP;
 	struct rrset *v[CHUNK] = {NULL};
 	int rc;
 
 	for (size_t i = 0; i < n; i++)
-		v[i] = &s->now[which[i]];
-	rc = read_rrsets(s, server, transport, v, n, NULL);
+		v[i] = &z->now[which[i]];
+	rc = read_rrsets(z, &server->at, transport, v, n, NULL);
 	for (size_t i = 0; i < n && rc == RESITE_OK; i++)
-		rc = compare(s, server, which[i]);
+		rc = compare(z, server, which[i]);
 	return rc;
 }
 
 static int
-ask_all(struct step *s, const struct net_endpoint *server)
+ask_all(struct zone *z, struct server *server)
 {
 	size_t which[CHUNK], from = 0;
 	int rc = RESITE_OK;
 
-	while (rc == RESITE_OK && from < s->set.n) {
+	while (rc == RESITE_OK && from < z->set.n) {
 		size_t n = 0;
 
-		while (n < CHUNK && from < s->set.n)
+		while (n < CHUNK && from < z->set.n)
 			which[n++] = from++;
-		rc = ask_some(s, server, which, n);
-		s->host->progress(s->op, from, s->set.n, "RRsets verified");
+		rc = ask_some(z, server, which, n);
+		z->s->host->progress(z->s->op, from, z->set.n, "RRsets verified");
 	}
 	return rc;
 }
@@ -189,139 +104,193 @@ ask_all(struct step *s, const struct net_endpoint *server)
 /* The first, the last and some between: the last shows a secondary that lags, and all of
  * them a server that answers something else than it transfers. */
 static int
-ask_sample(struct step *s, const struct net_endpoint *server)
+ask_sample(struct zone *z, struct server *server)
 {
 	size_t which[SAMPLE];
 
 	for (size_t i = 0; i < SAMPLE; i++)
-		which[i] = i * (s->set.n - 1) / (SAMPLE - 1);
-	return ask_some(s, server, which, SAMPLE);
+		which[i] = i * (z->set.n - 1) / (SAMPLE - 1);
+	return ask_some(z, server, which, SAMPLE);
 }
 
+/* --- asking all ------------------------------------------------------------------- */
+
+/* What one server of a zone is in a round of asking. */
+struct turn {
+	struct zone *z;
+	struct server *server;
+	struct transfer *t; /* under way, or NULL */
+	int rc;
+};
+
+struct round {
+	struct turn *v;
+	size_t n;
+	int rc;             /* what ends it: the first failure, else PENDING */
+	char pending[700];  /* who lags first */
+};
+
 static int
-take_transfer(struct step *s, const struct net_endpoint *server, struct transfer *t)
+take_transfer(struct turn *u)
 {
+	struct transfer *t = u->t;
 	uint32_t serial;
 	bool done;
-	int rc = transfer_finish(t, &done, &serial);
+	int rc;
 
+	u->t = NULL;
+	rc = transfer_finish(t, &done, &serial);
 	if (rc == RESITE_OK && !done)
-		return ask_all(s, server);
-	for (size_t i = 0; i < s->set.n && rc == RESITE_OK; i++)
-		rc = compare(s, server, i);
-	s->host->progress(s->op, s->set.n, s->set.n, "RRsets verified");
+		return ask_all(u->z, u->server);
+	for (size_t i = 0; i < u->z->set.n && rc == RESITE_OK; i++)
+		rc = compare(u->z, u->server, i);
+	u->z->s->host->progress(u->z->s->op, u->z->set.n, u->z->set.n, "RRsets verified");
 	return rc;
 }
 
 /* What a server that was asked did means for the step; PENDING has said why. */
 static int
-judge(struct step *s, struct servers *list, size_t i, int rc)
+judge(struct turn *u, int rc)
 {
+	struct step *s = u->z->s;
+
 	if (rc == RESITE_OK || rc == RESITE_PENDING)
 		return rc;
-	if (rc != RESITE_ERR_TRANSIENT || !list->tolerant)
+	if (rc != RESITE_ERR_TRANSIENT || !u->z->servers->tolerant)
 		return step_net_fail(s, rc, "cannot verify");
 	resite_log(s->op, s->host, RESITE_LOG_WARN, "not verified there: %s", s->net.err);
-	list->gone[i] = true;
+	u->server->gone = true;
 	return RESITE_OK;
 }
 
-/* A sample of each server first: cheap, and one that lags is told before anything is
- * transferred.  Then all are asked for the zone before the first is listened to. */
-static int
-verify_by_transfer(struct step *s, struct servers *list)
+static void
+settle(struct round *r, struct turn *u, int rc)
 {
-	int rc = RESITE_OK;
-
-	for (size_t i = 0; i < list->n && rc == RESITE_OK; i++)
-		rc = judge(s, list, i, ask_sample(s, &list->v[i]));
-	for (size_t i = 0; i < list->n && rc == RESITE_OK; i++)
-		list->transfers[i] = list->gone[i] ? NULL : transfer_begin(s, &list->v[i]);
-	for (size_t i = 0; i < list->n && rc == RESITE_OK; i++) {
-		struct transfer *t = list->transfers[i];
-
-		list->transfers[i] = NULL;
-		if (!list->gone[i])
-			rc = judge(s, list, i, take_transfer(s, &list->v[i], t));
+	u->rc = judge(u, rc);
+	if (u->rc < 0)
+		r->rc = u->rc;
+	else if (u->rc == RESITE_PENDING && r->rc == RESITE_OK) {
+		r->rc = RESITE_PENDING;
+		snprintf(r->pending, sizeof(r->pending), "%s", u->server->lag);
 	}
-	for (size_t i = 0; i < list->n; i++)
-		transfer_cancel(list->transfers[i]);
-	return rc;
 }
 
-static int
-verify_by_questions(struct step *s, struct servers *list)
+/* A sample of each server first: cheap, and one that lags is told before anything is
+ * transferred from it.  Then all others are asked for the zone before the first of them is
+ * listened to. */
+static void
+ask_everybody(struct round *r)
 {
-	int rc = RESITE_OK;
+	for (size_t i = 0; i < r->n && r->rc >= 0; i++) {
+		struct turn *u = &r->v[i];
+		int rc = look_again(u->z, u->server);
 
-	for (size_t i = 0; i < list->n && rc == RESITE_OK; i++)
-		rc = judge(s, list, i, ask_all(s, &list->v[i]));
-	return rc;
+		if (rc == RESITE_OK)
+			rc = transfer_worth(u->z) ? ask_sample(u->z, u->server)
+						  : ask_all(u->z, u->server);
+		settle(r, u, rc);
+	}
+	for (size_t i = 0; i < r->n && r->rc >= 0; i++)
+		if (r->v[i].rc == RESITE_OK && !r->v[i].server->gone && transfer_worth(r->v[i].z))
+			r->v[i].t = transfer_begin(r->v[i].z, &r->v[i].server->at);
+	for (size_t i = 0; i < r->n && r->rc >= 0; i++) {
+		struct turn *u = &r->v[i];
+
+		if (u->rc == RESITE_OK && !u->server->gone && transfer_worth(u->z))
+			settle(r, u, take_transfer(u));
+		u->server->done = u->rc == RESITE_OK && !u->server->gone;
+	}
+	for (size_t i = 0; i < r->n; i++)
+		transfer_cancel(r->v[i].t);
 }
+
+/* --- the zones --------------------------------------------------------------------- */
 
 static bool
-none_is_gone(const struct servers *list)
+has_primary(const struct zone *z)
 {
-	for (size_t i = 0; i < list->n; i++)
-		if (list->gone[i])
-			return false;
-	return true;
-}
-
-static bool
-all_are_gone(const struct servers *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (!list->gone[i])
-			return false;
-	return true;
-}
-
-static bool
-has_primary(const struct step *s, const struct servers *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (!strcmp(list->v[i].text, s->server.text))
+	for (size_t i = 0; i < z->servers->n; i++)
+		if (!strcmp(z->servers->v[i].at.text, z->s->server.text))
 			return true;
 	return false;
 }
 
-/* When all is as it should be everywhere, s->now is what the last server has, which is what
- * the primary has with the serial that was read before. */
+/* The serial is read before the first server is asked: what all of them then serve is what
+ * the primary has with it, or with a later one, which the closing probe would see. */
 static int
-verify_all(struct step *s, struct servers *list)
+prepare(struct zone *z)
 {
-	bool has_serial;
-	int rc;
+	bool known = z->servers != NULL;
+	int rc = servers_find(z);
 
-	list->tolerant = may_be_dead(s, list);
-	s->known = KNOWN_NOT;
-	if (!now_room(s))
-		return resite_fail(s->op, s->host, RESITE_ERR_TRANSIENT, NULL, "out of memory");
-	has_serial = has_primary(s, list) && read_serial(s, &s->server, &s->serial) == RESITE_OK;
-	rc = transfer_worth(s) ? verify_by_transfer(s, list) : verify_by_questions(s, list);
 	if (rc != RESITE_OK)
 		return rc;
-	if (all_are_gone(list))
-		return step_net_fail(s, RESITE_ERR_TRANSIENT, "no server could be asked");
-	if (has_serial && none_is_gone(list))
-		s->known = KNOWN_SERVED;
+	z->known = KNOWN_NOT;
+	if (!now_room(z))
+		return step_no_memory(z->s);
+	z->servers->tolerant = may_be_dead(z->s, z->servers);
+	if (!known)
+		z->servers->has_serial = has_primary(z) &&
+					 read_serial(z, &z->s->server, &z->serial) == RESITE_OK;
+	return RESITE_OK;
+}
+
+static int
+conclude(struct zone *z)
+{
+	size_t gone = 0;
+
+	for (size_t i = 0; i < z->servers->n; i++)
+		gone += z->servers->v[i].gone;
+	if (gone == z->servers->n)
+		return step_net_fail(z->s, RESITE_ERR_TRANSIENT, "no server could be asked");
+	if (z->servers->has_serial && gone == 0)
+		z->known = KNOWN_SERVED;
+	return RESITE_OK;
+}
+
+static void
+begin_turn(struct round *r, struct zone *z, struct server *server)
+{
+	server->gone = false;
+	if (!server->done)
+		r->v[r->n++] = (struct turn){.z = z, .server = server};
+}
+
+static int
+begin_round(struct step *s, struct round *r)
+{
+	int rc = RESITE_OK;
+
+	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++)
+		rc = prepare(&s->zones[i]);
+	if (rc != RESITE_OK)
+		return rc;
+	r->v = calloc(s->n_zones * SERVERS_MAX + 1, sizeof(*r->v));
+	if (!r->v)
+		return step_no_memory(s);
+	for (size_t i = 0; i < s->n_zones; i++)
+		for (size_t j = 0; j < s->zones[i].servers->n; j++)
+			begin_turn(r, &s->zones[i], &s->zones[i].servers->v[j]);
 	return RESITE_OK;
 }
 
 int
-set_verify(struct resite_op *op, const struct resite_host *host)
+verify_zones(struct step *s)
 {
-	struct servers list;
-	struct step s;
-	int rc = step_init(&s, op, host);
+	struct round r = {0};
+	int rc = begin_round(s, &r);
 
-	if (rc == RESITE_OK)
-		rc = step_load_records(&s, true);
-	if (rc == RESITE_OK)
-		rc = find_servers(&s, &list);
-	if (rc == RESITE_OK)
-		rc = verify_all(&s, &list);
-	step_release(&s);
+	if (rc == RESITE_OK) {
+		ask_everybody(&r);
+		rc = r.rc;
+	}
+	free(r.v);
+	if (rc == RESITE_PENDING)
+		s->host->fail(s->op, NULL, step_pause(s), r.pending);
+	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++)
+		rc = conclude(&s->zones[i]);
+	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++)
+		servers_forget(&s->zones[i]);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct {
 	uint16_t type;
@@ -25,6 +26,15 @@ rrset_type_text(uint16_t type)
 		if (types[i].type == type)
 			return types[i].text;
 	return NULL;
+}
+
+uint16_t
+rrset_type_of(const char *text)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (!strcasecmp(types[i].text, text))
+			return types[i].type;
+	return 0;
 }
 
 static bool
@@ -211,6 +221,58 @@ rrset_add_text(struct rrset_list *list, const char *text, const ldns_rdf *zone,
 	return ok;
 }
 
+static bool
+add_absent(struct rrset_list *list, const char *text, const ldns_rdf *zone, unsigned type,
+	   struct rrset_error *err)
+{
+	ldns_rdf *owner = NULL;
+	bool ok = false;
+
+	if (ldns_str2rdf_dname(&owner, text) != LDNS_STATUS_OK)
+		return refuse(err, text, "no domain name");
+	if (text[strlen(text) - 1] != '.' && ldns_dname_cat(owner, zone) != LDNS_STATUS_OK) {
+		refuse(err, text, "the name is too long");
+	} else {
+		ldns_dname2canonical(owner);
+		if (ldns_dname_compare(owner, zone) != 0 && !ldns_dname_is_subdomain(owner, zone))
+			refuse(err, text, "it is not in the zone");
+		else if (!list_add(list, ldns_rdf_data(owner), ldns_rdf_size(owner), type))
+			refuse(err, text, "out of memory");
+		else
+			ok = true;
+	}
+	ldns_rdf_deep_free(owner);
+	return ok;
+}
+
+bool
+rrset_add_absent(struct rrset_list *list, const char *owner, size_t len, const char *type,
+		 const ldns_rdf *zone, struct rrset_error *err)
+{
+	char *text = len == 1 && *owner == '@' ? ldns_rdf2str(zone) : strndup(owner, len);
+	unsigned number = rrset_type_of(type);
+	bool ok;
+
+	if (!number)
+		ok = refuse(err, owner, "behind the name comes A, AAAA, CNAME, SRV or TXT");
+	else if (!text || !*text)
+		ok = refuse(err, owner, "no domain name");
+	else
+		ok = add_absent(list, text, zone, number, err);
+	free(text);
+	return ok;
+}
+
+bool
+rrset_list_take(struct rrset_list *list, const struct rrset *from)
+{
+	struct rrset *s = list_grow(list);
+
+	if (s)
+		*s = *from;
+	return s != NULL;
+}
+
 int
 rrset_order(const struct rrset *a, const struct rrset *b)
 {
@@ -232,7 +294,10 @@ absorb(struct rrset *into, struct rrset *from, struct rrset_error *err)
 	char *name = rrset_name(into);
 	bool ok = false;
 
-	if (into->ttl != from->ttl)
+	if (!into->n || !from->n)
+		ok = (!into->n && !from->n) ||
+		     refuse(err, name ? name : "?", "it cannot be given and removed at once");
+	else if (into->ttl != from->ttl)
 		refuse(err, name ? name : "?", "its records have different TTLs (RFC 2181 5.2)");
 	else if (!rrset_add_rdata(into, from->rdata[0].bytes, from->rdata[0].len))
 		refuse(err, name ? name : "?", "out of memory");
@@ -247,7 +312,7 @@ alone_if_alias(const struct rrset *a, const struct rrset *b, struct rrset_error 
 {
 	char *owner;
 
-	if ((a->type != LDNS_RR_TYPE_CNAME && b->type != LDNS_RR_TYPE_CNAME) ||
+	if ((a->type != LDNS_RR_TYPE_CNAME && b->type != LDNS_RR_TYPE_CNAME) || !a->n || !b->n ||
 	    rdata_compare(a->owner, a->owner_len, b->owner, b->owner_len))
 		return true;
 	owner = rrset_owner(a);

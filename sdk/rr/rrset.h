@@ -40,8 +40,15 @@ struct rrset_error {
  * than A, AAAA, CNAME, SRV and TXT, or not in the zone. */
 bool rrset_add_text(struct rrset_list *list, const char *text, const ldns_rdf *zone,
 		    uint32_t default_ttl, struct rrset_error *err);
+/* Appends an RRset of owner and type without data: one that is not, or is to be no more.
+ * owner: len bytes, relative to zone unless it ends with a dot. */
+bool rrset_add_absent(struct rrset_list *list, const char *owner, size_t len, const char *type,
+		      const ldns_rdf *zone, struct rrset_error *err);
+/* Appends *from with its owner and data, which are the list's from then on.  False: no memory. */
+bool rrset_list_take(struct rrset_list *list, const struct rrset *from);
 /* Sorts by owner and type and joins the records of each RRset.  False, with a text, when
- * their TTLs differ or an owner has a CNAME beside anything else (RFC 1034 §3.6.2). */
+ * their TTLs differ, an owner has a CNAME beside anything else (RFC 1034 §3.6.2), or an RRset
+ * is both given and absent. */
 bool rrset_list_join(struct rrset_list *list, struct rrset_error *err);
 /* The RRset with this owner and type in a joined list, or NULL. */
 struct rrset *rrset_list_find(const struct rrset_list *list, const struct rrset *like);
@@ -67,6 +74,7 @@ char *rrset_text(const struct rrset *s);   /* "60 10.2.0.10, 10.2.0.11", "(none)
 /* The data one a line, without the TTL: what an undo record keeps; "" when none. */
 char *rrset_lines(const struct rrset *s);
 const char *rrset_type_text(uint16_t type);
+uint16_t rrset_type_of(const char *text); /* 0: none of those that can be set */
 
 /* Is the target of each SRV record inside the domain that the SRV is for?  Returns the
  * index of the first that is not, or -1. */

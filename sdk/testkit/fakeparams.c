@@ -61,21 +61,20 @@ fake_add_value(struct resite_op *op, const struct resite_param *p, const char *t
 static const struct value *
 nth_value(struct resite_op *op, const char *name, uint32_t index)
 {
-	const struct resite_param *p = fake_find_param(op->action, name);
-
 	for (size_t i = 0; i < op->n_values; i++)
-		if (op->values[i].param == p && index-- == 0)
+		if (!strcmp(op->values[i].param->name, name) && index-- == 0)
 			return &op->values[i];
 	return NULL;
 }
 
+/* Code that several actions share may ask for a parameter that one of them has not. */
 uint32_t
 fake_param_count(struct resite_op *op, const char *name)
 {
 	uint32_t n = 0;
 
-	while (nth_value(op, name, n))
-		n++;
+	for (size_t i = 0; i < op->n_values; i++)
+		n += !strcmp(op->values[i].param->name, name);
 	return n;
 }
 
@@ -84,6 +83,7 @@ fake_param_str(struct resite_op *op, const char *name, uint32_t index)
 {
 	const struct value *v = nth_value(op, name, index);
 
+	fake_find_param(op->action, name);
 	return v ? v->text : NULL;
 }
 
@@ -92,6 +92,7 @@ fake_param_i64(struct resite_op *op, const char *name, uint32_t index)
 {
 	const struct value *v = nth_value(op, name, index);
 
+	fake_find_param(op->action, name);
 	return v ? v->number : 0;
 }
 

@@ -97,12 +97,13 @@ write_options(const struct named_server *s, FILE *f)
 		" session-keyfile \"%s/session.key\"; managed-keys-directory \"%s\";\n"
 		" listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; };\n"
 		" recursion no; dnssec-validation no; empty-zones-enable no;\n"
-		" minimal-responses yes; notify explicit; notify-delay 0;\n%s};\n"
+		" minimal-responses yes; notify explicit; notify-delay 0;\n%s%s%s%s};\n"
 		"controls {};\n"
 		"logging { channel f { file \"%s/log\"; severity info; }; category default { f; };\n"
 		" category update { null; }; category lame-servers { null; }; };\n",
 		s->dir, s->dir, s->dir, s->dir, s->port, s->deaf ? " allow-notify { none; };\n" : "",
-		s->dir);
+		s->keytab ? " tkey-gssapi-keytab \"" : "", s->keytab ? s->keytab : "",
+		s->keytab ? "\";\n" : "", s->dir);
 }
 
 static void
@@ -123,19 +124,55 @@ write_zone(const struct named_server *s, const char *more)
 	fclose(f);
 }
 
+/* One of the further zones. */
+static void
+write_more_zone(const struct named_server *s, FILE *conf, int i)
+{
+	char name[32];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "z%d", i);
+	f = file_in(s, name);
+	fprintf(f, "$ORIGIN z%d.example.\n$TTL 60\n@ SOA ns1 admin 1 3600 600 86400 60\n@ NS ns1\n"
+		"ns1 A 127.0.0.1\nsip 86400 A 10.1.0.10\nalias 86400 CNAME sip\n", i);
+	fclose(f);
+	fprintf(conf, "zone \"z%d.example\" { type primary; file \"z%d\"; allow-transfer { any; };"
+		" allow-update { key upd; }; };\n", i, i);
+}
+
+static void
+write_resolver(const struct named_server *s)
+{
+	FILE *f = file_in(s, "named.conf");
+
+	fprintf(f,
+		"options {\n directory \"%s\"; pid-file \"%s/pid\"; lock-file none;\n"
+		" session-keyfile \"%s/session.key\"; managed-keys-directory \"%s\";\n"
+		" listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; };\n"
+		" recursion yes; allow-recursion { any; }; dnssec-validation no; empty-zones-enable no;\n"
+		" forward only; forwarders { 127.0.0.1 port %d; };\n};\n"
+		"controls {};\nlogging { channel f { file \"%s/log\"; severity info; };"
+		" category default { f; }; };\n",
+		s->dir, s->dir, s->dir, s->dir, s->port, s->forward_port, s->dir);
+	fclose(f);
+}
+
 static void
 write_config(const struct named_server *s, int notify_port)
 {
 	FILE *f = file_in(s, "named.conf");
 
 	write_options(s, f);
+	for (int i = 0; i < s->zones; i++)
+		write_more_zone(s, f, i);
 	if (s->primary_port)
 		fprintf(f, "zone \"" ZONE "\" { type secondary; file \"zone.bak\"; "
 			"primaries port %d { 127.0.0.1; }; };\n", s->primary_port);
 	else
 		fprintf(f, "zone \"" ZONE "\" { type primary; file \"zone\"; allow-transfer { %s; };\n"
-			" allow-update { key upd; key upd1; key upd384; key upd512; };\n",
-			s->closed ? "none" : "any");
+			" %s\n", s->closed ? "none" : "any",
+			s->keytab ? "update-policy { grant upd@RESITE.TEST zonesub any; };"
+				  : "allow-update { key upd; key upd1; key upd384; key upd512; };");
 	if (!s->primary_port && notify_port)
 		fprintf(f, " also-notify { 127.0.0.1 port %d; };\n", notify_port);
 	if (!s->primary_port)
@@ -180,8 +217,11 @@ start(struct named_server *s, int port, int notify_port, const char *more)
 		die("mkdtemp");
 	s->port = port ? port : free_port();
 	snprintf(s->at, sizeof(s->at), "127.0.0.1:%d", s->port);
-	write_config(s, notify_port);
-	if (!s->primary_port)
+	if (s->forward_port)
+		write_resolver(s);
+	else
+		write_config(s, notify_port);
+	if (!s->primary_port && !s->forward_port)
 		write_zone(s, more);
 	named_resume(s);
 }
@@ -191,6 +231,12 @@ named_start_primary(struct named_server *s, const char *more_records, int notify
 {
 	*s = (struct named_server){0};
 	start(s, 0, notify_port, more_records);
+}
+
+void
+named_start(struct named_server *s)
+{
+	start(s, 0, 0, "");
 }
 
 void

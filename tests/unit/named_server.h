@@ -15,7 +15,13 @@ struct named_server {
 	bool deaf;     /* a secondary that does not listen to NOTIFY */
 	bool closed;   /* refuses zone transfers */
 	int primary_port; /* 0: a primary */
+	int zones;        /* further zones: z0.example, z1.example, … */
+	const char *keytab; /* of its service principal, for GSS-TSIG; updates need a ticket then */
+	int forward_port; /* a resolver that asks this port of 127.0.0.1, and caches */
 };
+
+/* Starts a server with what was set in s (the rest of it zero). */
+void named_start(struct named_server *s);
 
 /* Is there a named to test with? */
 bool named_installed(void);
