@@ -191,7 +191,7 @@ main(int argc, char **argv)
 	r.changes = calloc(r.next.n, sizeof(*r.changes));
 	must(r.changes != NULL, "records", "out of memory");
 	for (size_t i = 0; i < r.next.n; i++)
-		r.changes[i] = (struct change){&r.now.v[i], &r.next.v[i]};
+		r.changes[i] = (struct change){&r.now.v[i], &r.next.v[i], .tag = 0};
 	began = seconds();
 	must(dns_pipe_open(&r.pipe, &r.net, &server, DNS_TCP) == RESITE_OK, "connecting", r.net.err);
 	go(&r);
