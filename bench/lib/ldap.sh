@@ -83,7 +83,7 @@ ldap_plan() {
 	secrets: { bind = { file = "$PWD/password"; }; };
 	runbooks: { move: { steps = ( { name = "users"; does = "ldap-homing.move"; timeout = "30m";
 		with = { server = "$ldap_url"; base = "$users_base"; from = "\${from.pool}"; to = "\${to.pool}";
-		         bind_dn = "$admin"; password = "\${secret.bind}"; transaction_size = $1; }; } ); }; };
+		         allow_plaintext = true; bind_dn = "$admin"; password = "\${secret.bind}"; transaction_size = $1; }; } ); }; };
 	EOT
 }
 

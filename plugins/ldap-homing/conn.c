@@ -2,6 +2,8 @@
 #include "config.h"
 #include "plugins/ldap-homing/conn.h"
 
+#include "plugins/ldap-homing/session.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -102,24 +104,6 @@ connect_to(struct lh_conn *c, const struct sockaddr *sa, socklen_t len, struct l
 	return rc;
 }
 
-static bool
-is_loopback(const struct sockaddr *sa)
-{
-	if (sa->sa_family == AF_INET) {
-		struct sockaddr_in in;
-
-		memcpy(&in, sa, sizeof(in));
-		return ntohl(in.sin_addr.s_addr) >> 24 == 127;
-	}
-	if (sa->sa_family == AF_INET6) {
-		struct sockaddr_in6 in6;
-
-		memcpy(&in6, sa, sizeof(in6));
-		return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
-	}
-	return false;
-}
-
 static int
 connect_tcp(struct lh_conn *c, const LDAPURLDesc *u, struct lh_error *e)
 {
@@ -133,7 +117,6 @@ connect_tcp(struct lh_conn *c, const LDAPURLDesc *u, struct lh_error *e)
 		return lh_error_set(e, rc == EAI_AGAIN ? RESITE_ERR_TRANSIENT : RESITE_ERR_REFUSED,
 				    "%s: the name cannot be resolved: %s", c->url, gai_strerror(rc));
 	for (struct addrinfo *a = list; a; a = a->ai_next) {
-		c->local = is_loopback(a->ai_addr);
 		rc = connect_to(c, a->ai_addr, a->ai_addrlen, e);
 		if (rc == 0 || rc == RESITE_ERR_CANCELLED)
 			break;
@@ -199,13 +182,12 @@ lh_conn_push(struct lh_conn *c)
 /* --- libldap's options --------------------------------------------------- */
 
 /* Everything that ldap.conf or the environment could turn is set here. */
-static int
-set_options(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
+static void
+set_options(struct lh_conn *c, const struct lh_target *t)
 {
 	struct timeval tv = {t->timeout_ms / 1000, t->timeout_ms % 1000 * 1000};
 	ber_len_t max = MESSAGE_MAX_BYTES;
-	const int version = LDAP_VERSION3, never = LDAP_DEREF_NEVER, none = 0,
-		  demand = LDAP_OPT_X_TLS_DEMAND;
+	const int version = LDAP_VERSION3, never = LDAP_DEREF_NEVER, none = 0;
 	Sockbuf *sb = NULL;
 
 	ldap_set_option(c->ld, LDAP_OPT_PROTOCOL_VERSION, &version);
@@ -217,158 +199,14 @@ set_options(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
 	ldap_set_option(c->ld, LDAP_OPT_NETWORK_TIMEOUT, &tv);
 	if (ldap_get_option(c->ld, LDAP_OPT_SOCKBUF, &sb) == LDAP_OPT_SUCCESS && sb)
 		ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &max);
-	ldap_set_option(c->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
-	if (t->ca_file && ldap_set_option(c->ld, LDAP_OPT_X_TLS_CACERTFILE, t->ca_file))
-		return lh_error_set(e, RESITE_ERR_INVALID, "ca_file %s cannot be used", t->ca_file);
-	if (t->cert_file && ldap_set_option(c->ld, LDAP_OPT_X_TLS_CERTFILE, t->cert_file))
-		return lh_error_set(e, RESITE_ERR_INVALID, "cert_file %s cannot be used", t->cert_file);
-	if (t->key_file && ldap_set_option(c->ld, LDAP_OPT_X_TLS_KEYFILE, t->key_file))
-		return lh_error_set(e, RESITE_ERR_INVALID, "key_file %s cannot be used", t->key_file);
-	return 0;
-}
-
-static int
-readable_file(const char *param, const char *path, struct lh_error *e)
-{
-	if (!path || access(path, R_OK) == 0)
-		return 0;
-	return lh_error_set(e, RESITE_ERR_INVALID, "%s: %s: %s", param, path, strerror(errno));
-}
-
-static int
-new_tls_context(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
-{
-	const int client = 0;
-
-	if (readable_file("ca_file", t->ca_file, e) || readable_file("cert_file", t->cert_file, e) ||
-	    readable_file("key_file", t->key_file, e))
-		return e->rc;
-	if (ldap_set_option(c->ld, LDAP_OPT_X_TLS_NEWCTX, &client) == LDAP_OPT_SUCCESS)
-		return 0;
-	return lh_error_set(e, RESITE_ERR_INVALID,
-			    "TLS cannot be prepared: ca_file %s, cert_file %s or key_file %s is not "
-			    "what its name says (PEM)",
-			    t->ca_file ? t->ca_file : "(the system's)",
-			    t->cert_file ? t->cert_file : "(none)", t->key_file ? t->key_file : "(none)");
-}
-
-/* --- TLS and bind -------------------------------------------------------- */
-
-/* What libldap knows about a certificate that it does not accept, it tells its
- * debug log alone, through a function that takes no argument: hence a variable. */
-static _Thread_local char tls_words[300];
-
-static void
-keep_tls_words(const char *line)
-{
-	if (!strncmp(line, "TLS: ", 5) && !strstr(line, "unknown error"))
-		snprintf(tls_words, sizeof(tls_words), "%.*s", (int)strcspn(line, "\n"), line);
-}
-
-static int
-install_tls_listening(LDAP *ld)
-{
-	int before = 0, listening = 1, code;
-
-	tls_words[0] = '\0';
-	ldap_get_option(NULL, LDAP_OPT_DEBUG_LEVEL, &before);
-	ber_set_option(NULL, LBER_OPT_LOG_PRINT_FN, (const void *)(uintptr_t)keep_tls_words);
-	ldap_set_option(NULL, LDAP_OPT_DEBUG_LEVEL, &listening);
-	code = ldap_install_tls(ld);
-	ldap_set_option(NULL, LDAP_OPT_DEBUG_LEVEL, &before);
-	return code;
-}
-
-static int
-handshake(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
-{
-	char *diag = NULL;
-	int code;
-
-	if (new_tls_context(c, t, e))
-		return e->rc;
-	code = install_tls_listening(c->ld);
-	if (code == LDAP_SUCCESS) {
-		c->encrypted = true;
-		return 0;
-	}
-	ldap_get_option(c->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &diag);
-	/* A certificate that is not trusted does not become so by trying again, and
-	 * libldap cannot tell it from other failures: a person looks. */
-	lh_error_set(e, RESITE_ERR_REFUSED,
-		     "%s: no TLS connection: %s%s%s; the certificate must be signed by a CA in %s "
-		     "and name the host as the URL does",
-		     c->url, diag && *diag ? diag : ldap_err2string(code), tls_words[0] ? ": " : "",
-		     tls_words, t->ca_file ? t->ca_file : "the system's store (or give ca_file)");
-	ldap_memfree(diag);
-	return e->rc;
-}
-
-static int
-start_tls(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
-{
-	LDAPMessage *msg;
-	char what[300], *diag = NULL;
-	int msgid, code;
-
-	snprintf(what, sizeof(what), "%s: StartTLS", c->url);
-	code = ldap_start_tls(c->ld, NULL, NULL, &msgid);
-	if (code != LDAP_SUCCESS)
-		return lh_error_ld(e, c->ld, code, what);
-	if (lh_conn_next(c, msgid, &msg, e) || lh_conn_result(c, msg, &code, &diag, e))
-		return e->rc;
-	if (code != LDAP_SUCCESS)
-		lh_error_result(e, code, diag, what);
-	ldap_memfree(diag);
-	return code != LDAP_SUCCESS ? e->rc : handshake(c, t, e);
-}
-
-static int
-encrypt(struct lh_conn *c, const struct lh_target *t, bool ldaps, struct lh_error *e)
-{
-	bool exposed = t->password.bv_val && !c->local;
-
-	if (ldaps)
-		return handshake(c, t, e);
-	if (t->tls == LH_TLS_STARTTLS || (t->tls == LH_TLS_AUTO && exposed && !t->allow_plaintext))
-		return start_tls(c, t, e);
-	if (exposed && !t->allow_plaintext)
-		return lh_error_set(e, RESITE_ERR_INVALID,
-				    "%s: the password would go unencrypted over the network: use "
-				    "ldaps://, or tls = \"starttls\", or say allow_plaintext = true",
-				    c->url);
-	return 0;
-}
-
-static int
-bind_as(struct lh_conn *c, const struct lh_target *t, struct lh_error *e)
-{
-	struct berval cred = t->external ? (struct berval){0, (char *)(uintptr_t)""} : t->password;
-	const char *who = t->external ? "SASL EXTERNAL" : t->bind_dn ? t->bind_dn : "anonymous";
-	LDAPMessage *msg;
-	char what[400], *diag = NULL;
-	int msgid, code;
-
-	if (!t->external && !t->bind_dn)
-		return 0; /* anonymous is how every connection begins */
-	snprintf(what, sizeof(what), "%s: bind as %s", c->url, who);
-	code = ldap_sasl_bind(c->ld, t->external ? NULL : t->bind_dn,
-			      t->external ? "EXTERNAL" : LDAP_SASL_SIMPLE, &cred, NULL, NULL, &msgid);
-	if (code != LDAP_SUCCESS)
-		return lh_error_ld(e, c->ld, code, what);
-	if (lh_conn_next(c, msgid, &msg, e) || lh_conn_result(c, msg, &code, &diag, e))
-		return e->rc;
-	if (code != LDAP_SUCCESS)
-		lh_error_result(e, code, diag, what);
-	ldap_memfree(diag);
-	return code == LDAP_SUCCESS ? 0 : e->rc;
 }
 
 /* --- open and close ------------------------------------------------------ */
 
 static int
-open_socket(struct lh_conn *c, const LDAPURLDesc *u, struct lh_error *e)
+open_socket(struct lh_conn *c, const LDAPURLDesc *u, const struct lh_target *t, struct lh_error *e)
 {
+	const char *name;
 	bool local = !strcmp(u->lud_scheme, "ldapi");
 	char bare[300];
 	int code;
@@ -377,10 +215,11 @@ open_socket(struct lh_conn *c, const LDAPURLDesc *u, struct lh_error *e)
 		return e->rc;
 	c->tcp = !local;
 	tune_socket(c, c->tcp);
-	/* The host name in it is what the certificate is compared with. */
-	snprintf(bare, sizeof(bare), strchr(u->lud_host ? u->lud_host : "", ':')
-			 ? "%s://[%s]:%d" : "%s://%s:%d", local ? "ldap" : u->lud_scheme,
-		 local ? "localhost" : u->lud_host, local ? LDAP_PORT : u->lud_port);
+	/* The host name in it is what the certificate is compared with, and what Kerberos asks a
+	 * ticket for. */
+	name = local ? "localhost" : t->server_name ? t->server_name : u->lud_host;
+	snprintf(bare, sizeof(bare), strchr(name, ':') ? "%s://[%s]:%d" : "%s://%s:%d",
+		 local ? "ldap" : u->lud_scheme, name, local ? LDAP_PORT : u->lud_port);
 	code = ldap_init_fd(c->fd, local ? LDAP_PROTO_IPC : LDAP_PROTO_TCP, bare, &c->ld);
 	if (code == LDAP_SUCCESS)
 		return 0;
@@ -412,14 +251,14 @@ lh_conn_open(struct lh_conn *c, const struct lh_env *env, const struct lh_target
 		return lh_error_set(e, RESITE_ERR_INVALID, "%s: %s", t->url, lh_url_fault(t->url));
 	/* libldap writes without MSG_NOSIGNAL: a server that goes away must not end us. */
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &c->old_sigpipe);
-	rc = open_socket(c, u, e);
-	if (!rc)
-		rc = set_options(c, t, e);
-	if (!rc)
-		rc = encrypt(c, t, !strcmp(u->lud_scheme, "ldaps"), e);
+	rc = open_socket(c, u, t, e);
+	if (!rc) {
+		set_options(c, t);
+		rc = lh_encrypt(c, t, !strcmp(u->lud_scheme, "ldaps"), e);
+	}
 	if (!rc) {
 		read_ahead(c);
-		rc = bind_as(c, t, e);
+		rc = lh_bind(c, t, e);
 	}
 	ldap_free_urldesc(u);
 	if (rc)

@@ -7,6 +7,7 @@
 #ifndef LDAP_HOMING_CONN_H
 #define LDAP_HOMING_CONN_H
 
+#include "plugins/ldap-homing/pin.h"
 #include "plugins/ldap-homing/result.h"
 
 #include <signal.h>
@@ -22,20 +23,32 @@ struct lh_env {
 };
 
 enum lh_tls {
-	LH_TLS_AUTO,     /* StartTLS when a password goes to a host that is not this one */
+	LH_TLS_AUTO,     /* StartTLS when a password would go over a network */
 	LH_TLS_STARTTLS, /* always */
 	LH_TLS_NEVER,
 };
+
+enum lh_sasl {
+	LH_SASL_NONE, /* simple, or anonymous */
+	LH_SASL_EXTERNAL,
+	LH_SASL_GSSAPI,
+};
+
+#define LH_PINS_MAX 8
 
 struct lh_target {
 	const char *url;            /* ldap://, ldaps:// or ldapi:// */
 	const char *bind_dn;        /* NULL: anonymous, or external */
 	struct berval password;     /* bv_val NULL: none */
-	bool external;              /* SASL EXTERNAL */
+	enum lh_sasl sasl;
+	const char *server_name;    /* for the certificate and Kerberos; NULL: the URL's host */
+	const char *credential_cache, *keytab; /* of Kerberos; NULL: as the environment says */
 	enum lh_tls tls;
 	bool allow_plaintext;       /* a password may go unencrypted over a network */
 	const char *ca_file;        /* NULL: the system's */
 	const char *cert_file, *key_file; /* NULL: none */
+	struct lh_pin pins[LH_PINS_MAX]; /* the server's certificate must hold one of them */
+	size_t n_pins;              /* 0: any that the CAs signed */
 	int64_t timeout_ms;         /* longest silence of the server */
 };
 
@@ -44,7 +57,7 @@ struct lh_conn {
 	const struct lh_env *env;
 	const char *url;      /* borrowed from the target */
 	int fd;               /* belongs to ld once that exists */
-	bool encrypted, local, tcp;
+	bool encrypted, local, tcp; /* local: a Unix socket */
 	bool gathering;       /* what was sent since the last wait may still be here */
 	int64_t timeout_ms;
 	struct sigaction old_sigpipe; /* as it was before, put back by close */

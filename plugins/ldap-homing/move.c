@@ -9,168 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_CHUNK_BYTES (256 << 10)
 #define BATCH_WITHOUT_TXN 500      /* undo records that become durable together */
 #define PASSES_MAX 10
 #define HOPELESS 100               /* refusals in a row from the very first user on */
 #define PROGRESS_EVERY 250
-
-/* --- who is where -------------------------------------------------------- */
-
-int
-lh_users_on(struct lh_conn *c, const struct lh_task *t, const char *home, bool names_alone,
-	    int (*each)(void *, const struct lh_entry *, struct lh_error *), void *arg,
-	    struct lh_error *e)
-{
-	char *filter = lh_filter_equal(t->attribute, home, t->filter);
-	struct lh_query q = {.base = t->base, .scope = LDAP_SCOPE_SUBTREE, .filter = filter,
-			     .page_size = t->page_size, .skip_references = t->skip_references};
-	int rc;
-
-	if (!filter)
-		return lh_error_set(e, RESITE_ERR_TRANSIENT, "out of memory");
-	if (!names_alone) {
-		q.attrs[0] = t->attribute;
-		q.attrs[1] = t->moving_attribute;
-	}
-	rc = lh_search(c, &q, each, arg, e);
-	free(filter);
-	return rc;
-}
-
-static int
-count_one(void *arg, const struct lh_entry *entry, struct lh_error *e)
-{
-	(void)entry;
-	(void)e;
-	++*(uint64_t *)arg;
-	return 0;
-}
-
-int
-lh_count_on(struct lh_conn *c, const struct lh_task *t, const char *home, uint64_t *ret_n,
-	    struct lh_error *e)
-{
-	uint64_t n = 0;
-	int rc = lh_users_on(c, t, home, true, count_one, &n, e);
-
-	if (!rc)
-		*ret_n = n;
-	return rc;
-}
-
-char *
-lh_entry_home(const struct lh_entry *entry, int i, const char *dn)
-{
-	for (const struct berval *v = entry->values[i]; v && v->bv_val; v++) {
-		char *text = strndup(v->bv_val, v->bv_len);
-
-		if (text && (!strcmp(text, dn) || lh_dn_equal(text, dn)))
-			return text;
-		free(text);
-	}
-	return NULL;
-}
-
-/* --- the list of one pass ------------------------------------------------ */
-
-/* The whole list is read before the first change.  A search that runs while its
- * own result shrinks may lose users: what a paging cookie means then is up to
- * the server.  It also means that a limit of the server stops us before we have
- * changed anything.  A user costs her DN and 16 bytes. */
-struct chunk {
-	struct chunk *next;
-	size_t used, size;
-	char text[];
-};
-
-struct user {
-	const char *dn;
-	const char *was; /* the old value as the directory spells it */
-};
-
-struct list {
-	const char *from;
-	struct chunk *chunks;
-	struct user *users;
-	size_t n, cap;
-};
-
-static char *
-list_text(struct list *l, const char *text, size_t len)
-{
-	struct chunk *k = l->chunks;
-	char *copy;
-
-	if (!k || k->size - k->used < len + 1) {
-		size_t size = len + 1 > ARENA_CHUNK_BYTES ? len + 1 : ARENA_CHUNK_BYTES;
-
-		k = malloc(sizeof(*k) + size);
-		if (!k)
-			return NULL;
-		*k = (struct chunk){.next = l->chunks, .size = size};
-		l->chunks = k;
-	}
-	copy = k->text + k->used;
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	k->used += len + 1;
-	return copy;
-}
-
-/* Nearly always all users spell their home alike: one copy serves them all. */
-static const char *
-list_was(struct list *l, const struct lh_entry *entry)
-{
-	const char *last = l->n ? l->users[l->n - 1].was : l->from;
-	const struct berval *v = entry->values[0];
-	char *home, *kept;
-
-	if (!v || !v->bv_val || (v->bv_len == strlen(last) && !memcmp(v->bv_val, last, v->bv_len)))
-		return last;
-	home = lh_entry_home(entry, 0, l->from);
-	if (!home)
-		return l->from;
-	kept = list_text(l, home, strlen(home));
-	free(home);
-	return kept;
-}
-
-static int
-list_add(void *arg, const struct lh_entry *entry, struct lh_error *e)
-{
-	struct list *l = arg;
-	struct user u;
-
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 1024;
-		struct user *more = realloc(l->users, cap * sizeof(*more));
-
-		if (!more)
-			return lh_error_set(e, RESITE_ERR_TRANSIENT, "out of memory");
-		l->users = more;
-		l->cap = cap;
-	}
-	u.was = list_was(l, entry);
-	u.dn = list_text(l, entry->dn.bv_val, entry->dn.bv_len);
-	if (!u.was || !u.dn)
-		return lh_error_set(e, RESITE_ERR_TRANSIENT, "out of memory");
-	l->users[l->n++] = u;
-	return 0;
-}
-
-static void
-list_release(struct list *l)
-{
-	while (l->chunks) {
-		struct chunk *next = l->chunks->next;
-
-		free(l->chunks);
-		l->chunks = next;
-	}
-	free(l->users);
-	*l = (struct list){0};
-}
 
 /* --- one pass ------------------------------------------------------------ */
 
@@ -179,12 +21,14 @@ struct pass {
 	const struct lh_task *t;
 	const struct lh_journal *j;
 	struct lh_tally *tally;
-	const struct list *list;
+	const struct lh_list *list;
 	struct lh_swap swap;
 	struct lh_window w;
 	bool in_txn;       /* an answer says whether a change was taken, not made */
 	int txn_code;      /* the first refusal inside the open transaction; 0: none */
 	uint64_t refused_before, total;
+	uint64_t there;    /* on `to` at first, whoever they are */
+	uint64_t kept[LH_STAYS_N]; /* by filters: counted once, the others in each pass */
 };
 
 static void
@@ -208,13 +52,14 @@ on_changed(struct pass *p, const char *dn, struct lh_error *e)
 
 	if (rc)
 		return rc;
-	if (now && lh_dn_equal(now, p->t->to)) {
+	if (now && lh_same_value(now, p->t->to)) {
 		p->tally->already++;
 	} else {
 		p->tally->conflicts++;
 		snprintf(why, sizeof(why), "%s%s", exists ? "somebody else changed it; now " : "no longer there",
 			 !exists ? "" : now ? now : "without a home");
 		name_one(p->tally, dn, why);
+		p->j->stays(p->j->arg, dn, NULL, LH_STAYS_CONFLICT, why);
 	}
 	free(now);
 	return 0;
@@ -232,6 +77,7 @@ on_refused(struct pass *p, const char *dn, int code, const char *diag, struct lh
 	}
 	p->tally->refused++;
 	name_one(p->tally, dn, one.text + strlen(dn) + 2);
+	p->j->stays(p->j->arg, dn, NULL, LH_STAYS_REFUSED, one.text + strlen(dn) + 2);
 	if (p->tally->refused < HOPELESS || p->tally->moved)
 		return 0;
 	return lh_error_set(e, RESITE_ERR_REFUSED,
@@ -276,14 +122,14 @@ journal_batch(struct pass *p, size_t at, size_t end, struct lh_error *e)
 
 	lh_conn_push(p->c);
 	for (size_t i = at; i < end && rc == RESITE_OK; i++)
-		rc = p->j->add(p->j->arg, p->list->users[i].dn, p->list->users[i].was);
+		rc = p->j->add(p->j->arg, p->list->people[i].dn, p->list->people[i].was);
 	if (rc == RESITE_OK && at < end)
 		rc = p->j->sync(p->j->arg);
 	if (rc == RESITE_OK)
 		return 0;
 	return lh_error_set(e, rc < 0 ? rc : RESITE_ERR_TRANSIENT,
-			    "undo records for %zu users could not be made durable, so these users were "
-			    "not touched", end - at);
+			    "undo records for %zu %s could not be made durable, so these were "
+			    "not touched", end - at, p->t->noun);
 }
 
 static int
@@ -292,7 +138,7 @@ send_batch(struct pass *p, size_t at, size_t end, struct lh_error *e)
 	int rc = 0;
 
 	for (size_t i = at; i < end && !rc && !p->txn_code; i++)
-		rc = lh_window_send(&p->w, p->list->users[i].dn, e);
+		rc = lh_window_send(&p->w, p->list->people[i].dn, e);
 	return rc;
 }
 
@@ -470,22 +316,64 @@ some_left(const struct lh_tally *tally, struct lh_error *e)
 			    tally->moved, tally->refused, tally->conflicts, tally->named);
 }
 
-/* One pass: read who is on `from`, move them.  *ret_left: how many were there. */
+static void
+stays_by_choice(void *arg, const char *dn, const char *address, enum lh_stay why)
+{
+	struct pass *p = arg;
+
+	p->tally->stayed[why]++;
+	p->j->stays(p->j->arg, dn, address, why, NULL);
+}
+
+/* One pass: read who is on `from`, move them.  *ret_found: how many were there. */
 static int
 run_pass(struct pass *p, bool transactions, size_t *ret_found, struct lh_error *e)
 {
-	struct list list = {.from = p->t->from};
-	int rc = lh_users_on(p->c, p->t, p->t->from, false, list_add, &list, e);
+	struct lh_list list = {.task = p->t, .stays = stays_by_choice, .arg = p};
+	int rc;
 
+	memcpy(p->tally->stayed, p->kept, sizeof(p->kept));
+	rc = lh_list_read(&list, p->c, e);
 	*ret_found = list.n;
 	p->list = &list;
+	if (!rc)
+		rc = lh_capacity_suffices(p->t, p->there + p->tally->moved, list.n, e);
 	if (!rc && list.n > p->refused_before) {
 		p->total = p->tally->already + p->tally->moved + list.n;
 		p->tally->refused = 0; /* they are on the list again */
 		rc = move_list(p, transactions, e);
 	}
-	list_release(&list);
+	lh_list_release(&list);
 	return rc;
+}
+
+static int
+kept_by_filter(void *arg, const struct lh_entry *entry, enum lh_stay why, struct lh_error *e)
+{
+	char *address = lh_entry_text(entry, LH_ADDRESS);
+	struct pass *p = arg;
+
+	(void)e;
+	p->kept[why]++;
+	p->j->stays(p->j->arg, entry->dn.bv_val, address, why, NULL);
+	free(address);
+	return 0;
+}
+
+/* What must be known before the first change. */
+static int
+look_round(struct pass *p, bool *ret_transactions, struct lh_error *e)
+{
+	bool all = !p->t->filter && !p->t->exclude && !p->t->listed && !p->t->left_out;
+
+	if (choose_way(p->c, p->t, ret_transactions, e) ||
+	    lh_people_kept(p->c, p->t, kept_by_filter, p, e) ||
+	    lh_count_on(p->c, p->t, p->t->to, &p->tally->already, e))
+		return e->rc;
+	p->there = p->tally->already;
+	if (p->t->capacity && !all)
+		return lh_count_all_on(p->c, p->t, p->t->to, &p->there, e);
+	return 0;
 }
 
 int
@@ -498,9 +386,7 @@ lh_move(struct lh_conn *c, const struct lh_task *t, const struct lh_journal *j,
 	int rc;
 
 	memset(tally, 0, sizeof(*tally));
-	rc = choose_way(c, t, &transactions, e);
-	if (!rc)
-		rc = lh_count_on(c, t, t->to, &tally->already, e);
+	rc = look_round(&p, &transactions, e);
 	for (int i = 0; i < PASSES_MAX && !rc; i++) {
 		rc = run_pass(&p, transactions, &found, e);
 		if (!rc && found <= p.refused_before)
@@ -508,6 +394,6 @@ lh_move(struct lh_conn *c, const struct lh_task *t, const struct lh_journal *j,
 		p.refused_before = tally->refused;
 	}
 	return rc ? rc : lh_error_set(e, RESITE_ERR_TRANSIENT,
-				      "users keep appearing on %s: %zu in pass %d; who homes them there?",
-				      t->from, found, PASSES_MAX);
+				      "%s keep appearing on %s: %zu in pass %d; who homes them there?",
+				      t->noun, t->from, found, PASSES_MAX);
 }

@@ -1,35 +1,19 @@
-/* move.h -- the work itself: count, move, look again. */
+/* move.h -- the work itself: list, move, look again. */
 #ifndef LDAP_HOMING_MOVE_H
 #define LDAP_HOMING_MOVE_H
 
 #include "plugins/ldap-homing/modify.h"
-#include "plugins/ldap-homing/search.h"
-
-struct lh_task {
-	const char *base, *attribute, *from, *to;
-	const char *moving_attribute; /* set while another tool moves a user; NULL: none */
-	const char *filter;           /* and-ed; NULL: none */
-	int page_size;
-	unsigned window, transaction_size;
-	bool skip_references;
-};
-
-/* Calls each for every user whose home is home (see lh_search). */
-int lh_users_on(struct lh_conn *c, const struct lh_task *t, const char *home, bool names_alone,
-		int (*each)(void *arg, const struct lh_entry *entry, struct lh_error *e), void *arg,
-		struct lh_error *e);
-int lh_count_on(struct lh_conn *c, const struct lh_task *t, const char *home, uint64_t *ret_n,
-		struct lh_error *e);
-
-/* The value of entry's i-th attribute that names the same entry as dn, copied and
- * freed by the caller; NULL: none does, or no memory. */
-char *lh_entry_home(const struct lh_entry *entry, int i, const char *dn);
+#include "plugins/ldap-homing/people.h"
 
 struct lh_journal { /* where undo records go; functions return enum resite_rc */
 	void *arg;
 	int (*add)(void *arg, const char *dn, const char *was);
 	int (*sync)(void *arg);
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	/* Somebody is not moved; address: if known; detail: in words, NULL: none.  Who was
+	 * refused may be told again, or be moved after all, in a later pass. */
+	void (*stays)(void *arg, const char *dn, const char *address, enum lh_stay why,
+		      const char *detail);
 };
 
 #define LH_NAMED_MAX 600
@@ -41,6 +25,7 @@ struct lh_tally {
 	uint64_t refused;   /* the server would not change them */
 	uint64_t unknown;   /* sent, and the connection ended before the answer */
 	uint64_t transactions, rolled_back;
+	uint64_t stayed[LH_STAYS_N]; /* whom the task leaves there, by reason */
 	char named[LH_NAMED_MAX]; /* the first conflicts and refusals, by name */
 };
 

@@ -105,6 +105,12 @@ lh_dn_equal(const char *a, const char *b)
 	return equal;
 }
 
+bool
+lh_same_value(const char *a, const char *b)
+{
+	return !strcasecmp(a, b) || lh_dn_equal(a, b);
+}
+
 /* --- attributes and filters ---------------------------------------------- */
 
 bool
@@ -114,24 +120,6 @@ lh_attribute_valid(const char *text)
 		return false;
 	return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				 "0123456789-.;")] == '\0';
-}
-
-/* Literal parentheses in values are written \28 and \29, so counting is enough. */
-bool
-lh_filter_plausible(const char *text)
-{
-	int depth = 0;
-
-	if (!text || !*text)
-		return true;
-	if (text[0] != '(')
-		return false;
-	for (const char *p = text; *p; p++) {
-		depth += *p == '(' ? 1 : *p == ')' ? -1 : 0;
-		if (depth < 0 || (depth == 0 && p[1]))
-			return false;
-	}
-	return depth == 0;
 }
 
 char *

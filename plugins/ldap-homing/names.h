@@ -13,11 +13,15 @@ bool lh_dn_valid(const char *text);
  * multi-valued RDN do not matter.  What is not a DN equals nothing. */
 bool lh_dn_equal(const char *a, const char *b);
 
+/* As lh_dn_equal; what is no DN is compared as text, whatever its case. */
+bool lh_same_value(const char *a, const char *b);
+
 /* Is text an attribute description: a name or an OID, with options? */
 bool lh_attribute_valid(const char *text);
 
-/* "" or a filter in parentheses that are balanced?  (The library checks the rest.) */
-bool lh_filter_plausible(const char *text);
+/* NULL when text is one filter (RFC 4515), else what is wrong with it and, in *ret_at, at
+ * which byte. */
+const char *lh_filter_fault(const char *text, size_t *ret_at);
 
 /* "(attribute=value)" with value escaped (RFC 4515), and-ed with extra unless it
  * is NULL or "".  The caller frees; NULL: out of memory. */

@@ -4,7 +4,7 @@
 
 #include "plugins/ldap-homing/conn.h"
 
-#define LH_QUERY_ATTRS 2
+#define LH_QUERY_ATTRS 3
 
 struct lh_query {
 	const char *base;

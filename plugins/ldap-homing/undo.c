@@ -195,11 +195,11 @@ on_refused(struct undo *u, struct item *i, int code, const char *diag, struct lh
 static int
 settle(struct undo *u, struct item *i, struct lh_error *e)
 {
-	bool ours = i->now && lh_dn_equal(i->now, i->r.set);
+	bool ours = i->now && lh_same_value(i->now, i->r.set);
 
 	if (!i->exists)
 		return tell(u, i, RESITE_REVERTED_GONE, NULL, e);
-	if (i->now && lh_dn_equal(i->now, i->r.was))
+	if (i->now && lh_same_value(i->now, i->r.was))
 		return tell(u, i, RESITE_REVERTED_ALREADY, i->now, e);
 	if (u->way == RESITE_LOOK)
 		return tell(u, i, ours ? RESITE_REVERTED_PUT_BACK : RESITE_REVERTED_CONFLICT, i->now,
@@ -241,13 +241,13 @@ keep_values(struct item *i, const struct berval *values, struct lh_error *e)
 
 		if (!text)
 			return lh_error_set(e, RESITE_ERR_TRANSIENT, "out of memory");
-		if (i->now && !lh_dn_equal(text, i->r.was) && !lh_dn_equal(text, i->r.set)) {
+		if (i->now && !lh_same_value(text, i->r.was) && !lh_same_value(text, i->r.set)) {
 			free(text);
 			continue;
 		}
 		free(i->now);
 		i->now = text;
-		if (lh_dn_equal(text, i->r.was))
+		if (lh_same_value(text, i->r.was))
 			break;
 	}
 	return 0;

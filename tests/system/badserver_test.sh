@@ -53,7 +53,7 @@ for ((i = 1; i <= LAB_USERS; i++)); do printf 'sip:u%05d@%s\n' "$i" "$LAB_DOMAIN
 ldap() {
 	echo "{ name = \"$1\"; does = \"ldap-homing.move\"; timeout = \"20s\"; retry = { attempts = 2; backoff = \"50ms\"; };
 	with = { server = \"$2\"; base = \"ou=Staff,$LAB_SUFFIX\"; from = \"\${from.pool}\"; to = \"\${to.pool}\";
-	bind_dn = \"$LAB_BIND_DN\"; password = \"\${secret.$3}\"; network_timeout = \"1s\"; }; },"
+	bind_dn = \"$LAB_BIND_DN\"; password = \"\${secret.$3}\"; allow_plaintext = true; network_timeout = \"1s\"; }; },"
 }
 xcap() {
 	echo "{ name = \"$1\"; does = \"contacts.export\"; timeout = \"20s\"; retry = { attempts = 2; backoff = \"50ms\"; };

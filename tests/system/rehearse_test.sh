@@ -45,7 +45,7 @@ runbooks: {
     { name = "people"; does = "core.approve"; with = { question = "go?"; }; },
     { name = "users"; does = "ldap-homing.move"; after = ["people"]; rehearse = "run"; timeout = "1m";
       retry = { attempts = 4; backoff = "100ms"; };
-      with = { server = "$LAB_DR_LDAP"; base = "ou=Staff,$LAB_SUFFIX"; from = "\${from.pool}";
+      with = { server = "$LAB_DR_LDAPS"; ca_file = "$LAB_CA_FILE"; base = "ou=Staff,$LAB_SUFFIX"; from = "\${from.pool}";
                to = "\${to.pool}"; require_target = false;
                transaction_size = 0; bind_dn = "$LAB_BIND_DN"; password = "\${secret.bind}"; }; },
     { name = "dns"; does = "dns-nsupdate.set"; after = ["users"]; rehearse = "run";

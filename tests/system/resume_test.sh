@@ -57,7 +57,7 @@ sites: { a: { pool = "$LAB_PRIMARY_POOL"; }; b: { pool = "$LAB_DR_POOL"; }; };
 secrets: { bind = { file = "$LAB_BIND_PASSWORD_FILE"; }; };
 runbooks: { move: { steps = (
   { name = "users"; does = "ldap-homing.move"; timeout = "1m";
-    with = { server = "$LAB_DR_LDAP"; base = "ou=Staff,$LAB_SUFFIX"; from = "\${from.pool}";
+    with = { server = "$LAB_DR_LDAP"; allow_plaintext = true; base = "ou=Staff,$LAB_SUFFIX"; from = "\${from.pool}";
              to = "\${to.pool}"; bind_dn = "$LAB_BIND_DN"; password = "\${secret.bind}";
              transaction_size = $1; }; },
   { name = "alone"; does = "exec.run"; timeout = "1m";

@@ -26,7 +26,7 @@ runbooks: { move: { steps = (
   { name = "lists"; does = "contacts.export"; with = { server = "$LAB_PRIMARY_XCAP";
     users_file = "$work/users"; vault = "$LAB_VAULT"; name = "lists"; site = "x"; }; },
   { name = "users"; does = "ldap-homing.move"; after = ["look"]; timeout = "1m";
-    with = { server = "$LAB_DR_LDAP"; base = "ou=Staff,$LAB_SUFFIX"; from = "$LAB_PRIMARY_POOL";
+    with = { server = "$LAB_DR_LDAPS"; ca_file = "$LAB_CA_FILE"; base = "ou=Staff,$LAB_SUFFIX"; from = "$LAB_PRIMARY_POOL";
              to = "$LAB_DR_POOL"; bind_dn = "$LAB_BIND_DN"; password = "\${secret.bind}"; }; },
   { name = "dns"; does = "dns-nsupdate.set"; after = ["users"];
     with = { server = "$LAB_DNS_SERVER"; zone = "$LAB_DOMAIN."; key = "\${secret.tsig}";

@@ -17,7 +17,7 @@ name = "unverified";
 secrets: { bind = { file = "$LAB_BIND_PASSWORD_FILE"; }; };
 runbooks: { move: { steps = (
   { name = "users"; does = "ldap-homing.move"; timeout = "20s"; retry = { attempts = 1; };
-    with = { server = "\${to.ldap}"; verify_server = "\${from.ldap}"; network_timeout = "2s";
+    with = { server = "\${to.ldaps}"; verify_server = "\${from.ldaps}"; ca_file = "$LAB_CA_FILE"; network_timeout = "2s";
              base = "ou=Staff,$LAB_SUFFIX"; from = "\${from.pool}"; to = "\${to.pool}";
              bind_dn = "$LAB_BIND_DN"; password = "\${secret.bind}"; }; } ); }; };
 EOF2

@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "config.h"
 
-#include "sdk/testkit/fakehost.h"
+#include "tests/unit/homing_checks.h"
 #include "tests/unit/slapd_rig.h"
 #include "tests/unit/run_suite.h"
 
@@ -21,20 +21,17 @@
 
 #define USERS 2500
 
-const struct resite_plugin *resite_plugin_v0(void);
-
 static struct fakehost *
 host_for(const struct rig *r, const char *server)
 {
-	struct fakehost *fh = fakehost_new(&resite_plugin_v0()->actions[0]);
+	struct fakehost *fh = action_host("move");
 
 	(void)r;
-	if (getenv("TRACE"))
-		fakehost_trace(fh, stderr);
 	fakehost_param(fh, "server", server);
 	fakehost_param(fh, "base", RIG_SUFFIX);
 	fakehost_param(fh, "from", RIG_FROM);
 	fakehost_param(fh, "to", RIG_TO);
+	fakehost_param(fh, "allow_plaintext", "true");
 	fakehost_secret(fh, "pw", RIG_PASSWORD);
 	return fh;
 }
@@ -55,38 +52,6 @@ mover(const struct rig *r)
 
 	bind_as(fh, RIG_MOVER);
 	return fh;
-}
-
-static void
-set_param(struct fakehost *fh, const char *name, const char *text)
-{
-	fakehost_param_clear(fh, name);
-	fakehost_param(fh, name, text);
-}
-
-#define call_is(fh, phase, rc)                                                             \
-	do {                                                                               \
-		int rc_ = fakehost_call(fh, phase);                                        \
-		ck_assert_msg(rc_ == (rc), #phase " gave %d: %s", rc_, fakehost_failure(fh)); \
-	} while (0)
-
-#define revert_is(fh, way, rc)                                                             \
-	do {                                                                               \
-		int rc_ = fakehost_revert(fh, way);                                        \
-		ck_assert_msg(rc_ == (rc), #way " gave %d: %s", rc_, fakehost_failure(fh)); \
-	} while (0)
-
-#define failure_has(fh, part)                                                              \
-	ck_assert_msg(strstr(fakehost_failure(fh), part), "no '%s' in: %s", part,          \
-		      fakehost_failure(fh))
-
-static void
-output_is(struct fakehost *fh, const char *name, unsigned n)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", n);
-	ck_assert_str_eq(fakehost_output(fh, name), text);
 }
 
 /* --- all is well ---------------------------------------------------------------- */
@@ -746,7 +711,7 @@ START_TEST(starttls_works_with_the_right_ca_and_not_with_another)
 	char other[100], dir[80];
 
 	bind_as(fh, RIG_MOVER);
-	fakehost_param(fh, "tls", "starttls");
+	set_param(fh, "allow_plaintext", "false");
 	fakehost_param(fh, "ca_file", r->ca);
 	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
 	ck_assert_uint_eq(rig_count(r, RIG_TO), 200);
@@ -765,6 +730,89 @@ START_TEST(starttls_works_with_the_right_ca_and_not_with_another)
 	set_param(fh, "ca_file", "/nowhere/ca.pem");
 	call_is(fh, FAKEHOST_PROBE, RESITE_ERR_INVALID);
 	failure_has(fh, "/nowhere/ca.pem");
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
+/* What openssl says of a certificate. */
+static char *
+openssl(const struct rig *r, const char *command)
+{
+	char line[600], *out = calloc(1, 200);
+	FILE *f;
+
+	snprintf(line, sizeof(line), "cd %s && %s", r->dir, command);
+	f = popen(line, "r");
+	ck_assert_ptr_nonnull(fgets(out, 199, f));
+	ck_assert_int_eq(pclose(f), 0);
+	out[strcspn(out, "\n")] = '\0';
+	return out;
+}
+
+START_TEST(a_password_never_goes_over_a_network_in_the_clear_unless_the_plan_says_so)
+{
+	struct rig *r = rig_new(5, false);
+	struct fakehost *fh = mover(r);
+
+	set_param(fh, "allow_plaintext", "false");
+	call_is(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED); /* auto: StartTLS, and nobody trusts its CA */
+	failure_has(fh, "no TLS connection");
+	set_param(fh, "tls", "never");
+	call_is(fh, FAKEHOST_PROBE, RESITE_ERR_INVALID);
+	failure_has(fh, "the password would go unencrypted");
+	set_param(fh, "tls", "auto");
+	set_param(fh, "ca_file", r->ca);
+	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
+	ck_assert_uint_eq(rig_count(r, RIG_TO), 5);
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(only_the_server_that_a_pin_names_is_given_the_password)
+{
+	struct rig *r = rig_new(5, false);
+	struct fakehost *fh = mover(r);
+	char *hex = openssl(r, "openssl x509 -in server.crt -noout -fingerprint -sha256 | cut -d= -f2");
+	char *key = openssl(r, "echo \"sha256//$(openssl x509 -in server.crt -noout -pubkey | "
+			       "openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64)\"");
+
+	set_param(fh, "allow_plaintext", "false");
+	set_param(fh, "ca_file", r->ca);
+	set_param(fh, "pin", "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+	call_is(fh, FAKEHOST_CHECK, RESITE_OK);
+	call_is(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED);
+	failure_has(fh, "not the one that pin names, so no password was sent");
+	failure_has(fh, key);
+	fakehost_param(fh, "pin", hex);
+	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
+	set_param(fh, "pin", key);
+	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
+	set_param(fh, "pin", "de:ad:be:ef");
+	call_is(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID);
+	failure_has(fh, "fewer digits");
+	set_param(fh, "pin", key);
+	set_param(fh, "tls", "never");
+	call_is(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID);
+	free(hex);
+	free(key);
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(the_server_may_be_named_by_address_when_its_name_is_said)
+{
+	struct rig *r = rig_new(5, false);
+	struct fakehost *fh = host_for(r, r->url_by_name);
+
+	bind_as(fh, RIG_MOVER);
+	set_param(fh, "allow_plaintext", "false");
+	set_param(fh, "ca_file", r->ca);
+	call_is(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED); /* the certificate names 127.0.0.1 */
+	set_param(fh, "server_name", "127.0.0.1");
+	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
 	fakehost_free(fh);
 	rig_free(r);
 }
@@ -807,6 +855,9 @@ main(void)
 	tcase_add_test(tc, a_wrong_password_is_refused_in_the_servers_words_and_not_shown);
 	tcase_add_test(tc, the_socket_and_who_owns_it_are_enough_with_external);
 	tcase_add_test(tc, starttls_works_with_the_right_ca_and_not_with_another);
+	tcase_add_test(tc, a_password_never_goes_over_a_network_in_the_clear_unless_the_plan_says_so);
+	tcase_add_test(tc, only_the_server_that_a_pin_names_is_given_the_password);
+	tcase_add_test(tc, the_server_may_be_named_by_address_when_its_name_is_said);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

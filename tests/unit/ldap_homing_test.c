@@ -1,6 +1,7 @@
 /* What ldap-homing decides without a server: names, filters, LDIF, result codes. */
 #include "config.h"
 
+#include "plugins/ldap-homing/addresses.h"
 #include "plugins/ldap-homing/names.h"
 #include "plugins/ldap-homing/result.h"
 #include "tests/unit/run_suite.h"
@@ -45,13 +46,106 @@ START_TEST(a_value_cannot_break_out_of_its_filter)
 	f = lh_filter_equal("a", "x", "(objectClass=person)");
 	ck_assert_str_eq(f, "(&(a=x)(objectClass=person))");
 	free(f);
-	ck_assert(lh_filter_plausible("(a=b)"));
-	ck_assert(lh_filter_plausible(""));
-	ck_assert(!lh_filter_plausible("a=b"));
-	ck_assert(!lh_filter_plausible("(a=b"));
-	ck_assert(!lh_filter_plausible("(a=b)(c=d)"));
 	ck_assert(!lh_attribute_valid("a)(b"));
 	ck_assert(lh_attribute_valid("msRTCSIP-PrimaryHomeServer"));
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	size_t at; /* of the fault; 0: there is none */
+} filters[] = {
+	{"(a=b)", 0},
+	{"(a=*)", 0},
+	{"(a=b*c*d)", 0},
+	{"(&(a=b)(!(c>=1))(|(d~=x)(e<=2)))", 0},
+	{"(& (a=b) (c=d) )", 0},
+	{"(1.2.840.113556.1.6.24.1.57=CN=x\\2c\\20y,DC=z)", 0},
+	{"(userAccountControl:1.2.840.113556.1.4.803:=2)", 0},
+	{"(cn:dn:=x)", 0},
+	{"(a=)", 0},
+	{"(a=\303\274)", 0},
+	{"", 1},
+	{"a=b", 1},
+	{"(a=b", 5},
+	{"(a=b))", 6},
+	{"(a=b)(c=d)", 6},
+	{"(&)", 3},
+	{"(!(a=b)(c=d))", 13},
+	{"(a)", 3},
+	{"(=b)", 2},
+	{"(a=b(c)", 5},
+	{"(a=b\\2)", 5},
+	{"(a>=*)", 5},
+	{"(a = b)", 3},
+	{"(|(a=b)x)", 8},
+};
+
+START_TEST(a_filter_that_is_none_is_found_before_a_server_is_asked)
+{
+	size_t at = 0;
+	const char *fault = lh_filter_fault(filters[_i].text, &at);
+
+	ck_assert_msg(!fault == !filters[_i].at, "%s: %s", filters[_i].text, fault);
+	if (fault)
+		ck_assert_msg(at + 1 == filters[_i].at, "%s: at %zu: %s", filters[_i].text, at + 1,
+			      fault);
+}
+END_TEST
+
+START_TEST(filters_within_filters_end_somewhere)
+{
+	char deep[3000], *p = deep;
+	size_t at;
+
+	for (int i = 0; i < 900; i++)
+		p = stpcpy(p, "(!");
+	ck_assert_ptr_nonnull(lh_filter_fault(deep, &at));
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	size_t len; /* 0: strlen */
+	size_t n;   /* addresses; 0: a fault */
+	const char *says;
+} address_files[] = {
+	{"u1@a.example\n", 0, 1, NULL},
+	{"\xef\xbb\xbf" "sip:U1@A.example\r\n\r\n  # all of sales\n\tu2@a.example  # boss", 0, 2, NULL},
+	{"u1@a.example\nSIP:u1@A.EXAMPLE\n", 0, 1, NULL},
+	{"", 0, 0, "no address"},
+	{"# nobody\n", 0, 0, "no address"},
+	{"u1@a.example\nu2\n", 0, 0, ":2: not an address"},
+	{"u1@a.example\n@a.example\n", 0, 0, ":2: not an address"},
+	{"u1@a.exa\nu2@", 0, 0, ":2: not an address"},
+	{"u1@a.example u2@a.example\n", 0, 0, ":1: a blank or control"},
+	{"u1\x1b[2J@a.example\n", 0, 0, ":1: a blank or control"},
+	{"\xff\xfeu\0" "1\0@\0a\0\n\0", 12, 0, "UTF-16"},
+	{"u1@a.example\n\0\0\0", 16, 0, "UTF-16"},
+};
+
+START_TEST(a_file_of_addresses_is_read_whole_or_not_at_all)
+{
+	size_t len = address_files[_i].len ? address_files[_i].len : strlen(address_files[_i].text);
+	char *text = malloc(len + 1);
+	struct lh_addresses a;
+	struct lh_error e = {.rc = 0};
+	int rc;
+
+	memcpy(text, address_files[_i].text, len);
+	text[len] = '\0';
+	rc = lh_addresses_parse(&a, "users_file", "u.txt", text, len, &e);
+	if (address_files[_i].n) {
+		ck_assert_msg(rc == 0, "%s", e.text);
+		ck_assert_uint_eq(a.n, address_files[_i].n);
+		ck_assert(lh_addresses_meet(&a, "SIP:U1@a.Example", 16));
+		ck_assert(!lh_addresses_meet(&a, "u1@a.exampl", 11));
+		ck_assert(!lh_addresses_meet(&a, "u1@a.example\0x", 14));
+	} else {
+		ck_assert_int_eq(rc, RESITE_ERR_INVALID);
+		ck_assert_msg(strstr(e.text, address_files[_i].says) != NULL, "%s", e.text);
+	}
+	lh_addresses_release(&a);
 }
 END_TEST
 
@@ -129,6 +223,11 @@ main(void)
 
 	tcase_add_test(tc, equal_dns_are_equal_whatever_their_case_and_spaces);
 	tcase_add_test(tc, a_value_cannot_break_out_of_its_filter);
+	tcase_add_loop_test(tc, a_filter_that_is_none_is_found_before_a_server_is_asked, 0,
+			    sizeof(filters) / sizeof(filters[0]));
+	tcase_add_test(tc, filters_within_filters_end_somewhere);
+	tcase_add_loop_test(tc, a_file_of_addresses_is_read_whole_or_not_at_all, 0,
+			    sizeof(address_files) / sizeof(address_files[0]));
 	tcase_add_test(tc, the_line_to_follow_by_hand_is_ldif_that_a_shell_passes_on_unchanged);
 	tcase_add_test(tc, the_fingerprint_knows_the_set_and_not_the_order);
 	tcase_add_test(tc, result_codes_name_the_reaction);

@@ -28,8 +28,24 @@ static const char conf[] =
 	"  EQUALITY distinguishedNameMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.12 SINGLE-VALUE )\n"
 	"attributetype ( 1.2.840.113556.1.6.24.1.47 NAME 'msRTCSIP-TargetHomeServer'\n"
 	"  EQUALITY distinguishedNameMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.12 SINGLE-VALUE )\n"
+	"attributetype ( 1.2.840.113556.1.6.24.1.1 NAME 'msRTCSIP-PrimaryUserAddress'\n"
+	"  EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )\n"
+	"attributetype ( 1.3.6.1.4.1.99999.1.3 NAME 'msRTCSIP-BackEndServer'\n"
+	"  EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )\n"
+	"attributetype ( 1.3.6.1.4.1.99999.1.4 NAME 'dNSHostName'\n"
+	"  EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )\n"
+	"attributetype ( 1.3.6.1.4.1.99999.1.5 NAME 'msRTCSIP-ConferenceDirectoryHomePool'\n"
+	"  EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )\n"
 	"objectclass ( 1.3.6.1.4.1.99999.1.104 NAME 'msRTCSIP-UserAux' SUP top AUXILIARY\n"
-	"  MAY ( msRTCSIP-PrimaryHomeServer $ msRTCSIP-TargetHomeServer ) )\n"
+	"  MAY ( msRTCSIP-PrimaryHomeServer $ msRTCSIP-TargetHomeServer $\n"
+	"  msRTCSIP-PrimaryUserAddress ) )\n"
+	"objectclass ( 1.3.6.1.4.1.99999.1.105 NAME 'msRTCSIP-Pool' SUP top STRUCTURAL\n"
+	"  MUST cn MAY dNSHostName )\n"
+	"objectclass ( 1.3.6.1.4.1.99999.1.106 NAME 'msRTCSIP-PoolService' SUP top STRUCTURAL MUST cn )\n"
+	"objectclass ( 1.3.6.1.4.1.99999.1.107 NAME 'msRTCSIP-ConferenceDirectory' SUP top STRUCTURAL\n"
+	"  MUST cn MAY msRTCSIP-ConferenceDirectoryHomePool )\n"
+	"objectclass ( 1.3.6.1.4.1.99999.1.108 NAME 'msRTCSIP-GlobalTopologySetting' SUP top STRUCTURAL\n"
+	"  MUST cn MAY msRTCSIP-BackEndServer )\n"
 	"modulepath /usr/lib/ldap\n"
 	"moduleload back_mdb\n"
 	"authz-regexp gidNumber=.*\\+uidNumber=.*,cn=peercred,cn=external,cn=auth " RIG_MOVER "\n"
@@ -147,11 +163,12 @@ write_tree(FILE *f)
 	for (int i = 1; i <= 3; i++) {
 		const char *pools = nodes[3];
 
-		fprintf(f, "dn: cn=%d:1,%s," RIG_SUFFIX "\nobjectClass: applicationProcess\n\n", i, pools);
+		fprintf(f, "dn: cn=%d:1,%s," RIG_SUFFIX "\nobjectClass: msRTCSIP-Pool\n"
+			   "dNSHostName: pool%02d.contoso.example\n\n", i, pools, i);
 		fprintf(f, "dn: cn=Microsoft,cn=%d:1,%s," RIG_SUFFIX
 			   "\nobjectClass: applicationProcess\n\n", i, pools);
 		fprintf(f, "dn: cn=Lc Services,cn=Microsoft,cn=%d:1,%s," RIG_SUFFIX
-			   "\nobjectClass: applicationProcess\n\n", i, pools);
+			   "\nobjectClass: msRTCSIP-PoolService\n\n", i, pools);
 	}
 	fputs("dn: " RIG_MOVER "\nobjectClass: person\nsn: m\nuserPassword: " RIG_PASSWORD "\n\n"
 	      "dn: " RIG_LIMITED "\nobjectClass: person\nsn: l\nuserPassword: " RIG_PASSWORD "\n\n", f);
@@ -166,7 +183,8 @@ write_ldif(const struct rig *r, unsigned users)
 	for (unsigned i = 0; i < users; i++)
 		fprintf(f, "dn: uid=u%05u,ou=Staff," RIG_SUFFIX "\nobjectClass: inetOrgPerson\n"
 			   "objectClass: msRTCSIP-UserAux\ncn: User %u\nsn: %u\n"
-			   "msRTCSIP-PrimaryHomeServer: " RIG_FROM "\n\n", i, i, i);
+			   "msRTCSIP-PrimaryUserAddress: sip:u%05u@contoso.example\n"
+			   "msRTCSIP-PrimaryHomeServer: " RIG_FROM "\n\n", i, i, i, i);
 	fclose(f);
 }
 
@@ -340,6 +358,35 @@ rig_delete_user(struct rig *r, unsigned i)
 	snprintf(dn, sizeof(dn), "uid=u%05u,ou=Staff," RIG_SUFFIX, i);
 	if (ldap_delete_ext_s(as_root(r), dn, NULL, NULL) != LDAP_SUCCESS)
 		die("the test's own delete of %s failed", dn);
+}
+
+void
+rig_ldif(struct rig *r, const char *ldif)
+{
+	FILE *f = create(r, "more.ldif");
+
+	fputs(ldif, f);
+	fclose(f);
+	shell("ldapmodify -a -x -H %s -D " RIG_ROOT " -w " RIG_PASSWORD " -f %s/more.ldif >%s/more.log 2>&1",
+	      r->url, r->dir, r->dir);
+}
+
+char *
+rig_value(struct rig *r, const char *dn, const char *attribute)
+{
+	char *attrs[] = {(char *)(uintptr_t)attribute, NULL}, *value = NULL;
+	LDAPMessage *all = NULL;
+	struct berval **values;
+
+	if (ldap_search_ext_s(as_root(r), dn, LDAP_SCOPE_BASE, "(objectClass=*)", attrs, 0, NULL, NULL,
+			      NULL, LDAP_NO_LIMIT, &all) != LDAP_SUCCESS)
+		die("the test's own search for %s failed", dn);
+	values = ldap_get_values_len(r->root, ldap_first_entry(r->root, all), attribute);
+	if (values)
+		value = strndup(values[0]->bv_val, values[0]->bv_len);
+	ldap_value_free_len(values);
+	ldap_msgfree(all);
+	return value;
 }
 
 void

@@ -40,6 +40,10 @@ void rig_each(struct rig *r, const char *home, void (*each)(void *, const char *
 /* Sets attribute of user i to value. */
 void rig_set(struct rig *r, unsigned i, const char *attribute, const char *value);
 void rig_delete_user(struct rig *r, unsigned i);
+/* Hands LDIF to ldapmodify -a. */
+void rig_ldif(struct rig *r, const char *ldif);
+/* A value of an entry, or NULL.  The caller frees it. */
+char *rig_value(struct rig *r, const char *dn, const char *attribute);
 /* Adds an entry that says: what is below me is on another server. */
 void rig_add_referral(struct rig *r, const char *url);
 int rig_free_port(void);
