@@ -1,7 +1,7 @@
 /* Parses a dbimpexp export into the model, as contacts.import does, and says what it saw.
  *	dbimpexp_parse [-w] FILE       -w: also write each user's resource-lists document */
 #define _GNU_SOURCE
-#include "plugins/contacts/dbimpexp.h"
+#include "plugins/contacts/lync.h"
 #include "plugins/contacts/lists.h"
 
 #include <inttypes.h>
@@ -34,8 +34,8 @@ int
 main(int argc, char **argv)
 {
 	struct sink sink = {.write = argc == 3 && !strcmp(argv[1], "-w")};
-	struct dbimpexp_reader reader = {.user = on_user, .arg = &sink};
-	struct dbimpexp_stats stats;
+	struct reader reader = {.user = on_user, .arg = &sink};
+	struct read_stats stats;
 	struct timespec a, b;
 	struct rusage usage;
 	struct fault f;
@@ -55,7 +55,7 @@ main(int argc, char **argv)
 	getrusage(RUSAGE_SELF, &usage);
 	printf("%" PRIu64 " users, %" PRIu64 " groups, %" PRIu64 " contacts, names %s, "
 	       "%.3f s, %.0f MB/s, peak %ld KiB\n",
-	       stats.users, stats.groups, stats.contacts, stats.base64 ? "base64" : "plain", s,
+	       stats.users, stats.groups, stats.contacts, (stats.names == NAMES_BASE64) ? "base64" : "plain", s,
 	       (double)stats.bytes / 1e6 / s, usage.ru_maxrss);
 	return 0;
 }

@@ -18,6 +18,11 @@
 #define DOCUMENTS_FILE "documents.txt"
 #define DOCUMENTS_KIND "contacts/1"
 #define DOCUMENTS_HEAD "resite-documents 1\n"
+/* Beside it, in sets that were made from files of other formats: each user as she was in that file, in
+ * the same frame; and in the manifest's extra, which format that is and how it writes names. */
+#define ORIGINALS_FILE "originals.txt"
+#define ORIGINALS_FORMAT "originals"
+#define ORIGINALS_NAMES "originals_names"
 #define DOCUMENT_MAX_BYTES (8u << 20) /* of one document; also what a server may answer */
 
 struct document {

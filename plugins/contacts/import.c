@@ -58,20 +58,38 @@ recall_confirmed(const struct call *c, const char *id)
 
 /* --- check --------------------------------------------------------------------- */
 
+/* Which of the parameters says where the lists come from; NULL: none does, or a file and a set. */
+static const char *
+source_param(struct resite_op *op, const struct resite_host *host, const char **ret_wrong)
+{
+	static const char *const files[] = {"source", "dbimpexp"};
+	static const char *const of_vault[] = {"vault", "set", "from_site"};
+	const char *file = NULL;
+
+	*ret_wrong = NULL;
+	for (size_t i = 0; i < 2; i++)
+		if (host->param_count(op, files[i]) > 0) {
+			*ret_wrong = file ? files[i] : NULL;
+			file = files[i];
+		}
+	for (size_t i = 0; file && !*ret_wrong && i < sizeof of_vault / sizeof *of_vault; i++)
+		if (host->param_count(op, of_vault[i]) > 0)
+			*ret_wrong = of_vault[i];
+	return file ? file : host->param_count(op, "vault") ? "vault" : NULL;
+}
+
 int
 import_check(struct resite_op *op, const struct resite_host *host)
 {
-	static const char *const of_vault[] = {"vault", "set", "from_site"};
-	bool file = host->param_count(op, "dbimpexp") > 0;
+	const char *wrong, *from = source_param(op, host, &wrong);
 
-	for (size_t i = 0; file && i < sizeof of_vault / sizeof *of_vault; i++)
-		if (host->param_count(op, of_vault[i]) > 0)
-			return resite_fail(op, host, RESITE_ERR_INVALID, of_vault[i],
-					   "'%s' belongs to a vault set; 'dbimpexp' names a file",
-					   of_vault[i]);
-	if (!file && host->param_count(op, "vault") == 0)
+	if (!from)
 		return resite_fail(op, host, RESITE_ERR_INVALID, "vault",
-				   "either 'vault' or 'dbimpexp' says what to import");
+				   "either 'vault' or 'source' says what to import");
+	if (wrong)
+		return resite_fail(op, host, RESITE_ERR_INVALID, wrong,
+				   "'%s' and '%s' both say what to import, and only one can", wrong,
+				   from);
 	return RESITE_OK;
 }
 

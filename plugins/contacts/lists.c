@@ -1,41 +1,14 @@
 #include "plugins/contacts/lists.h"
 
+#include "plugins/contacts/formats.h"
+#include "plugins/contacts/text.h"
+
 #include <libxml/parser.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 /* --- writing ----------------------------------------------------------------- */
-
-static const char *
-escape_of(char c)
-{
-	switch (c) {
-	case '&': return "&amp;";
-	case '<': return "&lt;";
-	case '>': return "&gt;";
-	case '"': return "&quot;";
-	/* A parser would turn these into spaces inside an attribute. */
-	case '\t': return "&#9;";
-	case '\n': return "&#10;";
-	case '\r': return "&#13;";
-	}
-	return NULL;
-}
-
-static void
-add_escaped(struct buf *out, const char *s)
-{
-	for (;;) {
-		size_t plain = strcspn(s, "&<>\"\t\n\r");
-
-		buf_add(out, s, plain);
-		s += plain;
-		if (!*s)
-			return;
-		buf_puts(out, escape_of(*s++));
-	}
-}
 
 static void
 add_attribute(struct buf *out, const char *name, const char *prefix, const char *value)
@@ -44,7 +17,7 @@ add_attribute(struct buf *out, const char *name, const char *prefix, const char 
 	buf_puts(out, name);
 	buf_puts(out, "=\"");
 	buf_puts(out, prefix);
-	add_escaped(out, value);
+	text_escape(out, value);
 	buf_puts(out, "\"");
 }
 
@@ -52,7 +25,7 @@ static void
 add_display_name(struct buf *out, const char *name)
 {
 	buf_puts(out, "<display-name>");
-	add_escaped(out, name);
+	text_escape(out, name);
 	buf_puts(out, "</display-name>");
 }
 
@@ -96,10 +69,10 @@ static void
 add_list_name(struct buf *out, const struct model_user *u, const struct model_group *g)
 {
 	buf_puts(out, " name=\"");
-	add_escaped(out, model_text(u, g->name));
+	text_escape(out, model_text(u, g->name));
 	if (name_taken(u, g)) {
 		buf_puts(out, " (");
-		add_escaped(out, model_text(u, g->number));
+		text_escape(out, model_text(u, g->number));
 		buf_puts(out, ")");
 	}
 	buf_puts(out, "\"");
@@ -133,6 +106,29 @@ lists_write(struct buf *out, const struct model_user *u)
 		add_list(out, u, &u->groups[i]);
 	buf_puts(out, "</resource-lists>\n");
 }
+
+static int
+begin_nothing(struct writer *w, struct fault *f)
+{
+	(void)w, (void)f;
+	return RESITE_OK;
+}
+
+/* A document that was one before goes out as it came in. */
+static int
+write_user(struct writer *w, const struct model_user *u, struct fault *f)
+{
+	buf_clear(&w->text);
+	if (u->family == FAMILY_LISTS && u->native)
+		return w->out.write(w->out.arg, u->native, u->native_len, f);
+	lists_write(&w->text, u);
+	return w->text.failed ? fault_memory(f)
+			      : w->out.write(w->out.arg, w->text.p, w->text.len, f);
+}
+
+const struct format_writer lists_writer = {
+	.begin = begin_nothing, .user = write_user, .end = begin_nothing,
+};
 
 /* --- looking ----------------------------------------------------------------- */
 

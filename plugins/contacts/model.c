@@ -1,5 +1,6 @@
 #include "plugins/contacts/model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,7 +22,11 @@ int
 model_begin(struct model_user *u, const char *name, size_t len, struct fault *f)
 {
 	buf_clear(&u->text);
-	u->n_groups = u->n_contacts = u->n_members = 0;
+	u->n_groups = u->n_contacts = u->n_members = u->n_extras = 0;
+	u->family = FAMILY_NONE;
+	u->last_contact = MODEL_NONE;
+	u->native = NULL;
+	u->native_len = 0;
 	u->self_contacts = u->duplicates = 0;
 	memset(u->buckets, 0xff, sizeof u->buckets);
 	u->name = model_add_text(u, name, len);
@@ -100,14 +105,15 @@ static struct model_contact *
 find_contact(const struct model_user *u, uint32_t bucket, const char *buddy)
 {
 	for (uint32_t i = u->buckets[bucket]; i != MODEL_NONE; i = u->contacts[i].same_hash)
-		if (!strcasecmp(model_text(u, u->contacts[i].buddy), buddy))
+		if (!strcasecmp(model_bare(model_text(u, u->contacts[i].buddy)), buddy))
 			return &u->contacts[i];
 	return NULL;
 }
 
 /* The same buddy a second time: she is in the groups of both. */
 static int
-merge(struct model_user *u, struct model_contact *c, uint32_t groups, struct fault *f)
+merge(struct model_user *u, struct model_contact *c, uint32_t name, uint32_t groups,
+      struct fault *f)
 {
 	size_t a = strlen(model_text(u, c->groups)), b = strlen(model_text(u, groups));
 	uint32_t at = (uint32_t)u->text.len;
@@ -121,13 +127,15 @@ merge(struct model_user *u, struct model_contact *c, uint32_t groups, struct fau
 	memcpy(to + a + 1, model_text(u, groups), b + 1);
 	u->text.len += a + b + 2;
 	c->groups = at;
+	if (!*model_text(u, c->name))
+		c->name = name;
 	return RESITE_OK;
 }
 
-static const char *
-skip_sip(const char *uri)
+const char *
+model_bare(const char *buddy)
 {
-	return strncasecmp(uri, "sip:", 4) ? uri : uri + 4;
+	return strncasecmp(buddy, "sip:", 4) ? buddy : buddy + 4;
 }
 
 int
@@ -135,18 +143,21 @@ model_add_contact(struct model_user *u, uint32_t buddy, uint32_t name, uint32_t 
 		  struct fault *f)
 {
 	struct model_contact *same, *contacts;
+	const char *bare;
 	uint32_t bucket;
 
+	u->last_contact = MODEL_NONE;
 	if (buddy == MODEL_NONE || name == MODEL_NONE || groups == MODEL_NONE)
 		return too_much(u, f);
-	if (!strcasecmp(skip_sip(model_text(u, buddy)), model_text(u, u->name))) {
+	bare = model_bare(model_text(u, buddy));
+	if (!strcasecmp(bare, model_text(u, u->name))) {
 		u->self_contacts++;
 		return RESITE_OK;
 	}
-	bucket = bucket_of(model_text(u, buddy));
-	same = find_contact(u, bucket, model_text(u, buddy));
+	bucket = bucket_of(bare);
+	same = find_contact(u, bucket, bare);
 	if (same)
-		return merge(u, same, groups, f);
+		return merge(u, same, name, groups, f);
 	contacts = grow(u->contacts, &u->cap_contacts, u->n_contacts, sizeof *contacts,
 			MODEL_MAX_CONTACTS);
 	if (!contacts)
@@ -158,22 +169,52 @@ model_add_contact(struct model_user *u, uint32_t buddy, uint32_t name, uint32_t 
 		.groups = groups,
 		.same_hash = u->buckets[bucket],
 	};
-	u->buckets[bucket] = u->n_contacts++;
+	u->last_contact = u->buckets[bucket] = u->n_contacts++;
+	return RESITE_OK;
+}
+
+int
+model_add_extra(struct model_user *u, enum model_place place, uint32_t owner, const char *name,
+		size_t name_len, const char *raw, size_t raw_len, struct fault *f)
+{
+	struct model_extra *extras = grow(u->extras, &u->cap_extras, u->n_extras, sizeof *extras,
+					  MODEL_MAX_EXTRAS);
+	uint32_t name_at = model_add_text(u, name, name_len);
+	uint32_t raw_at = model_add_text(u, raw, raw_len);
+
+	if (extras)
+		u->extras = extras;
+	if (!extras || name_at == MODEL_NONE || raw_at == MODEL_NONE)
+		return too_much(u, f);
+	u->extras[u->n_extras++] = (struct model_extra){place, owner, name_at, raw_at};
 	return RESITE_OK;
 }
 
 /* --- groups of contacts ------------------------------------------------------ */
 
-static struct model_group *
-find_group(const struct model_user *u, const char *number, size_t len)
+uint32_t
+model_find_group(const struct model_user *u, const char *number, size_t len)
 {
 	for (uint32_t i = 0; i < u->n_groups; i++) {
 		const char *have = model_text(u, u->groups[i].number);
 
 		if (!strncmp(have, number, len) && !have[len])
-			return &u->groups[i];
+			return i;
 	}
-	return NULL;
+	return MODEL_NONE;
+}
+
+/* The number that "~" has everywhere, if it is free. */
+static uint32_t
+free_number(struct model_user *u)
+{
+	char number[16];
+	unsigned n = 1;
+
+	do
+		snprintf(number, sizeof number, "%u", n++);
+	while (model_find_group(u, number, strlen(number)) != MODEL_NONE);
+	return model_add_text(u, number, strlen(number));
 }
 
 static struct model_group *
@@ -182,7 +223,7 @@ other_group(struct model_user *u, struct fault *f)
 	for (uint32_t i = 0; i < u->n_groups; i++)
 		if (!strcmp(model_text(u, u->groups[i].name), MODEL_OTHER))
 			return &u->groups[i];
-	if (model_add_group(u, model_add_text(u, "1", 1), model_add_text(u, MODEL_OTHER, 1),
+	if (model_add_group(u, free_number(u), model_add_text(u, MODEL_OTHER, 1),
 			    model_add_text(u, "", 0), f) < 0)
 		return NULL;
 	return &u->groups[u->n_groups - 1];
@@ -201,7 +242,11 @@ join(struct model_user *u, struct model_group *g, uint32_t contact, struct fault
 	if (!members)
 		return too_much(u, f);
 	u->members = members;
-	u->members[u->n_members] = (struct model_member){contact, MODEL_NONE};
+	u->members[u->n_members] = (struct model_member){
+		.contact = contact,
+		.group = (uint32_t)(g - u->groups),
+		.next = MODEL_NONE,
+	};
 	if (g->last == MODEL_NONE)
 		g->first = u->n_members;
 	else
@@ -214,11 +259,11 @@ join(struct model_user *u, struct model_group *g, uint32_t contact, struct fault
 static struct model_group *
 group_for(struct model_user *u, const char *token, size_t len, struct fault *f)
 {
-	struct model_group *g = len ? find_group(u, token, len) : NULL;
+	uint32_t g = len ? model_find_group(u, token, len) : MODEL_NONE;
 
-	if (!g && len && u->n_groups)
-		g = &u->groups[0];
-	return g ? g : other_group(u, f);
+	if (g == MODEL_NONE && len && u->n_groups)
+		g = 0;
+	return g != MODEL_NONE ? &u->groups[g] : other_group(u, f);
 }
 
 static int
@@ -257,6 +302,8 @@ model_release(struct model_user *u)
 	free(u->groups);
 	free(u->contacts);
 	free(u->members);
+	free(u->extras);
+	u->extras = NULL;
 	u->groups = NULL;
 	u->contacts = NULL;
 	u->members = NULL;

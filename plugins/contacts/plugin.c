@@ -2,6 +2,7 @@
 #include "plugins/contacts/contacts.h"
 #include "plugins/contacts/export.h"
 #include "plugins/contacts/import.h"
+#include "plugins/contacts/open.h"
 
 #define SERVER_PARAMS                                                                           \
 	{.name = "server", .summary = "XCAP root, http://host:port/xcap-root",                  \
@@ -18,6 +19,16 @@
 #define VERIFY_PARAM                                                                            \
 	{.name = "verify_sample", .summary = "lists that verify reads from the server",         \
 	 .type = RESITE_T_INT, .def = CONTACTS_SAMPLE, .min = 1, .max = 100000000}
+
+/* The names in formats[]; a test compares them. */
+static const char *const format_choices[] = {
+	FORMAT_AUTO, "dbimpexp", "docitemset", "resource-lists", "xep0227", NULL};
+
+#define SOURCE_PARAMS                                                                           \
+	{.name = "source", .summary = "file or folder of another system, instead of a vault set", \
+	 .type = RESITE_T_PATH},                                                                \
+	{.name = "format", .summary = "of the source; auto: told by its content",               \
+	 .type = RESITE_T_ENUM, .def = FORMAT_AUTO, .choices = format_choices}
 
 static const struct resite_param export_params[] = {
 	SERVER_PARAMS,
@@ -44,7 +55,8 @@ static const struct resite_param import_params[] = {
 	{.name = "vault", .summary = "folder of the vault", .type = RESITE_T_PATH},
 	NAME_PARAM,
 	{.name = "set", .summary = "an older set instead of the newest", .type = RESITE_T_STRING},
-	{.name = "dbimpexp", .summary = "export of Lync 2010 instead of a vault set",
+	SOURCE_PARAMS,
+	{.name = "dbimpexp", .summary = "the same as source with format dbimpexp",
 	 .type = RESITE_T_PATH},
 	{.name = "from_site", .summary = "refuse a set that was made at another site",
 	 .type = RESITE_T_STRING},

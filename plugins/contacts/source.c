@@ -1,6 +1,5 @@
 #include "plugins/contacts/source.h"
 
-#include "plugins/contacts/dbimpexp.h"
 #include "plugins/contacts/lists.h"
 
 #include <errno.h>
@@ -53,10 +52,12 @@ open_set(struct source *s)
 }
 
 static int
-open_export(struct source *s)
+open_export(struct source *s, const char *format)
 {
 	struct stat st;
 
+	if (contacts_in_file(&s->in, s->path, format, &s->call->f) < 0)
+		return s->call->f.rc;
 	if (stat(s->path, &st) < 0)
 		return fault_set(&s->call->f, RESITE_ERR_REFUSED, "%s: %s", s->path,
 				 strerror(errno));
@@ -70,8 +71,14 @@ source_open(struct source *s, struct call *c)
 {
 	const char *only = resite_str_or(c->op, c->host, "users_file", NULL);
 
-	*s = (struct source){.call = c, .path = call_str(c, "dbimpexp")};
-	if ((s->path ? open_export(s) : open_set(s)) < 0 || check_age(s) < 0)
+	const char *format = "dbimpexp";
+
+	*s = (struct source){.call = c, .path = call_str(c, format)};
+	if (!s->path) {
+		s->path = call_str(c, "source");
+		format = call_str(c, "format");
+	}
+	if ((s->path ? open_export(s, format) : open_set(s)) < 0 || check_age(s) < 0)
 		return c->f.rc;
 	if (only && users_add_file(&s->only, only, &c->f) < 0)
 		return c->f.rc;
@@ -96,7 +103,7 @@ source_name(const struct source *s, char out[200])
 		snprintf(out, 200, "set %s of site %s", vault_set_name(s->set),
 			 vault_set_site(s->set));
 	else
-		snprintf(out, 200, "export %s", s->path);
+		snprintf(out, 200, "%s %s", s->in.format->name, s->path);
 }
 
 /* --- reading ------------------------------------------------------------------- */
@@ -131,17 +138,22 @@ on_user(void *arg, const struct model_user *u, struct fault *f)
 	char user[1008];
 
 	snprintf(user, sizeof user, "sip:%s", model_text(u, u->name));
-	buf_clear(&w->document);
-	if (w->each)
-		lists_write(&w->document, u);
-	if (w->document.failed)
-		return fault_memory(f);
-	d = (struct document){0, user, w->document.p, w->document.len};
+	d = (struct document){0, user, u->native, u->native_len};
+	/* What was a document stays the one that it was. */
+	if (u->family != FAMILY_LISTS || !u->native) {
+		buf_clear(&w->document);
+		if (w->each)
+			lists_write(&w->document, u);
+		if (w->document.failed)
+			return fault_memory(f);
+		d.body = w->document.p;
+		d.len = w->document.len;
+	}
 	return pass_on(w, &d, f);
 }
 
 static int
-on_piece(void *arg, const void *data, size_t len, uint64_t size, struct fault *f)
+on_piece(void *arg, const void *data, size_t len, struct fault *f)
 {
 	struct walk *w = arg;
 	struct call *c = w->source->call;
@@ -150,7 +162,6 @@ on_piece(void *arg, const void *data, size_t len, uint64_t size, struct fault *f
 		sha256_update(w->hash, len, data);
 		c->host->progress(c->op, w->n, 0, "reading users");
 	}
-	(void)size;
 	if (c->host->time_left_ms(c->op) <= 0)
 		return fault_set(f, RESITE_ERR_CANCELLED, "stopped while reading");
 	return RESITE_OK;
@@ -161,19 +172,21 @@ static const struct {
 	int level;
 	const char *text;
 } remarks[] = {
-#define REMARK(field, level, text) {offsetof(struct dbimpexp_stats, field), level, text}
-	REMARK(nameless_users, RESITE_LOG_WARN, "users without a usable UserAtHost: left out"),
+#define REMARK(field, level, text) {offsetof(struct read_stats, field), level, text}
+	REMARK(nameless_users, RESITE_LOG_WARN, "users without a usable address: left out"),
 	REMARK(odd_names, RESITE_LOG_WARN, "names that are not base64: kept as they are"),
 	REMARK(users_without_contacts, RESITE_LOG_INFO, "users have no contacts"),
 	REMARK(distribution_groups, RESITE_LOG_INFO, "distribution groups: carried as empty lists"),
 	REMARK(self_contacts, RESITE_LOG_INFO, "users were their own contact: left out"),
 	REMARK(duplicates, RESITE_LOG_INFO, "contacts were there twice: merged"),
+	REMARK(not_users, RESITE_LOG_INFO, "things in it are no users: not imported"),
+	REMARK(nested, RESITE_LOG_INFO, "lists stand in other lists: each becomes a group of its own"),
 	REMARK(other_sections, RESITE_LOG_INFO,
 	       "sections besides groups and contacts (permissions and such): not imported"),
 };
 
 static void
-tell_remarks(struct call *c, const struct dbimpexp_stats *stats)
+tell_remarks(struct call *c, const struct read_stats *stats)
 {
 	for (size_t i = 0; i < sizeof remarks / sizeof *remarks; i++) {
 		uint64_t n = *(const uint64_t *)(const void *)((const char *)stats +
@@ -187,14 +200,17 @@ tell_remarks(struct call *c, const struct dbimpexp_stats *stats)
 static int
 walk_export(struct walk *w)
 {
-	const struct dbimpexp_reader reader = {.user = on_user, .piece = on_piece, .arg = w};
+	const struct reader reader = {.user = on_user, .piece = on_piece, .arg = w};
 	struct call *c = w->source->call;
-	struct dbimpexp_stats stats;
-	int rc = dbimpexp_read(w->source->path, &reader, &stats, &c->f);
+	struct read_stats stats;
+	int rc = contacts_in_read(&w->source->in, &reader, &stats, &c->f);
 
 	buf_release(&w->document);
-	if (rc == RESITE_OK && w->hash)
+	if (rc == RESITE_OK && w->hash) {
+		call_log(c, RESITE_LOG_INFO, "%s: taken for %s: %" PRIu64 " users", w->source->path,
+			 w->source->in.format->what, stats.users);
 		tell_remarks(c, &stats);
+	}
 	return rc;
 }
 

@@ -1,13 +1,15 @@
-/* Where an import's documents come from: a vault set, or a dbimpexp export. */
+/* Where an import's documents come from: a vault set, or a file or folder in any format. */
 #ifndef CONTACTS_SOURCE_H
 #define CONTACTS_SOURCE_H
 
 #include "plugins/contacts/contacts.h"
+#include "plugins/contacts/open.h"
 
 struct source {
 	struct call *call;
-	struct vault_set *set; /* NULL: path is a dbimpexp export */
-	const char *path;
+	struct vault_set *set; /* NULL: a file or folder */
+	struct contacts_in in;
+	const char *path;      /* of it */
 	struct users only;     /* these users alone; empty: all */
 	char id[96];           /* the same id: the same documents in the same order */
 	int64_t made_ms;       /* wall clock: what is newer than this is lost */
@@ -18,7 +20,7 @@ struct source {
  * 0, or < 0 with call->f filled; source_release in both cases. */
 int source_open(struct source *s, struct call *c);
 void source_release(struct source *s);
-/* Sets total and, for an export, a digest of it as the id.  An export is read whole for that, so
+/* Sets total and, for a file, a digest of it as the id.  An export is read whole for that, so
  * what is malformed is found; a set's manifest knows, and its digests are proven. */
 int source_count(struct source *s);
 /* Hands out all documents in order; a set whose manifest counted others is refused at the end. */

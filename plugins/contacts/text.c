@@ -111,3 +111,158 @@ text_is_address(const char *s, size_t len)
 			return false;
 	return true;
 }
+
+void
+text_to_base64(struct buf *out, const char *s, size_t len)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *p = (const unsigned char *)s;
+	char *to = buf_room(out, (len + 2) / 3 * 4);
+
+	if (!to)
+		return;
+	out->len += (len + 2) / 3 * 4;
+	for (; len > 0; to += 4, p += 3, len -= len < 3 ? len : 3) {
+		uint32_t v = (uint32_t)p[0] << 16 | (len > 1 ? (uint32_t)p[1] << 8 : 0) |
+			     (len > 2 ? p[2] : 0);
+
+		to[0] = set[v >> 18];
+		to[1] = set[v >> 12 & 63];
+		to[2] = len > 1 ? set[v >> 6 & 63] : '=';
+		to[3] = len > 2 ? set[v & 63] : '=';
+	}
+}
+
+/* --- UTF-16 ------------------------------------------------------------------------ */
+
+static uint32_t
+unit(const unsigned char *s, bool big)
+{
+	return big ? (uint32_t)s[0] << 8 | s[1] : (uint32_t)s[1] << 8 | s[0];
+}
+
+static size_t
+put_utf8(char *to, uint32_t c)
+{
+	if (c < 0x80) {
+		to[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		to[0] = (char)(0xc0 | c >> 6);
+		to[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		to[0] = (char)(0xe0 | c >> 12);
+		to[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		to[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	to[0] = (char)(0xf0 | c >> 18);
+	to[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	to[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	to[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+bool
+text_from_utf16(const char *s, size_t len, bool big, struct buf *out, size_t *ret_used)
+{
+	const unsigned char *p = (const unsigned char *)s, *end = p + (len & ~(size_t)1);
+	char *to = buf_room(out, len / 2 * 3 + 1), *begin = to;
+
+	*ret_used = 0;
+	if (!to)
+		return true; /* out->failed says it */
+	while (p < end) {
+		uint32_t c = unit(p, big), low;
+
+		if (c < 0x80) {
+			*to++ = (char)c;
+			p += 2;
+			continue;
+		}
+		if (c >= 0xd800 && c < 0xe000) {
+			if (c < 0xdc00 && end - p < 4)
+				break;
+			low = c < 0xdc00 ? unit(p + 2, big) : 0;
+			if (low < 0xdc00 || low > 0xdfff)
+				return false;
+			c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+			p += 2;
+		}
+		p += 2;
+		to += put_utf8(to, c);
+	}
+	out->len += (size_t)(to - begin);
+	*ret_used = (size_t)(p - (const unsigned char *)s);
+	return true;
+}
+
+static void
+put_unit(char **to, uint32_t u)
+{
+	*(*to)++ = (char)(u & 0xff);
+	*(*to)++ = (char)(u >> 8);
+}
+
+void
+text_to_utf16le(struct buf *out, const char *s, size_t len)
+{
+	char *to = buf_room(out, len * 2), *begin = to;
+
+	if (!to)
+		return;
+	for (size_t i = 0, n; i < len; i += n) {
+		const unsigned char *p = (const unsigned char *)s + i;
+		uint32_t c = p[0];
+
+		n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+		if (n > len - i)
+			break;
+		if (n > 1) {
+			c &= 0x7fu >> n;
+			for (size_t k = 1; k < n; k++)
+				c = c << 6 | (p[k] & 0x3f);
+		}
+		if (c >= 0x10000) {
+			put_unit(&to, 0xd800 + ((c - 0x10000) >> 10));
+			c = 0xdc00 + ((c - 0x10000) & 0x3ff);
+		}
+		put_unit(&to, c);
+	}
+	out->len += (size_t)(to - begin);
+}
+
+/* --- XML --------------------------------------------------------------------------- */
+
+static const char *
+escape_of(char c)
+{
+	switch (c) {
+	case '&': return "&amp;";
+	case '<': return "&lt;";
+	case '>': return "&gt;";
+	case '"': return "&quot;";
+	/* A parser would turn these into spaces inside an attribute. */
+	case '\t': return "&#9;";
+	case '\n': return "&#10;";
+	case '\r': return "&#13;";
+	}
+	return NULL;
+}
+
+void
+text_escape(struct buf *out, const char *s)
+{
+	for (;;) {
+		size_t plain = strcspn(s, "&<>\"\t\n\r");
+
+		buf_add(out, s, plain);
+		s += plain;
+		if (!*s)
+			return;
+		buf_puts(out, escape_of(*s++));
+	}
+}

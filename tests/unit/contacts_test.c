@@ -1,6 +1,6 @@
 /* contacts: the formats.  Golden text in, golden text out; broken input is refused by line. */
 #define _GNU_SOURCE
-#include "plugins/contacts/dbimpexp.h"
+#include "plugins/contacts/lync.h"
 #include "plugins/contacts/documents.h"
 #include "plugins/contacts/lists.h"
 #include "plugins/contacts/text.h"
@@ -62,9 +62,9 @@ write_all(void *arg, const struct model_user *u, struct fault *fault)
 
 /* Reads the file at path; the documents of all users are in out. */
 static int
-read_file(struct buf *out, struct dbimpexp_stats *stats)
+read_file(struct buf *out, struct read_stats *stats)
 {
-	const struct dbimpexp_reader reader = {.user = write_all, .arg = out};
+	const struct reader reader = {.user = write_all, .arg = out};
 	int rc = dbimpexp_read(path, &reader, stats, &f);
 
 	buf_add(out, "", 1);
@@ -137,14 +137,14 @@ static const char lync_lists[] =
 static void
 check_lync(void)
 {
-	struct dbimpexp_stats stats;
+	struct read_stats stats;
 	struct lists_counts counts;
 	struct buf out = {0};
 	const char *erin;
 
 	ck_assert_msg(read_file(&out, &stats) == 0, "%s", f.text);
 	ck_assert_str_eq(out.p, lync_lists);
-	ck_assert(stats.base64);
+	ck_assert((stats.names == NAMES_BASE64));
 	ck_assert_uint_eq(stats.users, 2);
 	ck_assert_uint_eq(stats.users_without_contacts, 1);
 	ck_assert_uint_eq(stats.contacts, 4);
@@ -196,18 +196,18 @@ START_TEST(how_names_are_written_is_decided_for_the_whole_file)
 		"<HomedResource UserAtHost=\"a@x\"><ContactGroups>"
 		"<ContactGroup Number=\"3\" DisplayName=\"U2FsZXM=\"/></ContactGroups>"
 		"</HomedResource>" TAIL;
-	struct dbimpexp_stats stats;
+	struct read_stats stats;
 	struct buf out = {0};
 
 	put_bytes(plain, strlen(plain));
 	ck_assert_int_eq(read_file(&out, &stats), 0);
-	ck_assert(!stats.base64);
+	ck_assert(!(stats.names == NAMES_BASE64));
 	ck_assert_ptr_nonnull(strstr(out.p, "<list name=\"Team\">"));
 	ck_assert_ptr_nonnull(strstr(out.p, "<list name=\"U2FsZXM=\">"));
 	buf_clear(&out);
 	put_bytes(base64, strlen(base64));
 	ck_assert_int_eq(read_file(&out, &stats), 0);
-	ck_assert(stats.base64);
+	ck_assert((stats.names == NAMES_BASE64));
 	ck_assert_ptr_nonnull(strstr(out.p, "<list name=\"Sales\">"));
 	buf_release(&out);
 }
@@ -221,7 +221,7 @@ START_TEST(an_odd_name_in_a_base64_file_is_kept_and_counted)
 		"<ContactGroup Number=\"2\" DisplayName=\"My Friends &lt;3\"/>"
 		"<ContactGroup Number=\"3\" DisplayName=\"Bwc=\"/></ContactGroups>"
 		"</HomedResource>" TAIL;
-	struct dbimpexp_stats stats;
+	struct read_stats stats;
 	struct buf out = {0};
 
 	put_bytes(mixed, strlen(mixed));
@@ -242,7 +242,7 @@ START_TEST(lists_of_one_name_are_told_apart)
 		"<ContactGroup Number=\"5\" DisplayName=\"My \"/>"
 		"<ContactGroup Number=\"7\" DisplayName=\"My \"/></ContactGroups>"
 		"</HomedResource>" TAIL;
-	struct dbimpexp_stats stats;
+	struct read_stats stats;
 	struct buf out = {0};
 
 	put_bytes(twice, strlen(twice));
@@ -275,7 +275,7 @@ static const struct {
 
 START_TEST(a_broken_export_is_refused_with_its_line)
 {
-	struct dbimpexp_stats stats;
+	struct read_stats stats;
 	struct buf out = {0};
 
 	put_bytes(broken[_i].text, strlen(broken[_i].text));
@@ -297,7 +297,7 @@ START_TEST(no_export_crashes_the_reader)
 		const char *from = w ? wide.p : lync;
 		size_t len = w ? wide.len : strlen(lync);
 		char *copy = malloc(len);
-		struct dbimpexp_stats stats;
+		struct read_stats stats;
 		struct buf out = {0};
 
 		memcpy(copy, from, len);
@@ -318,7 +318,7 @@ END_TEST
 START_TEST(one_user_cannot_take_all_memory)
 {
 	struct buf big = {0};
-	struct dbimpexp_stats stats;
+	struct read_stats stats;
 	struct buf out = {0};
 
 	buf_puts(&big, HEAD "<HomedResource UserAtHost=\"a@x\"><Contacts>");

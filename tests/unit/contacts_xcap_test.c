@@ -530,11 +530,11 @@ START_TEST(a_plan_that_contradicts_itself_is_invalid)
 	struct fakehost *fh = vault_importer(), *e = fakehost_new(action("export"));
 
 	fakehost_param(fh, "dbimpexp", lync_file);
-	fails(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID, "'vault' belongs to a vault set");
+	fails(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID, "'vault' and 'dbimpexp' both say");
 	fakehost_param_clear(fh, "vault");
 	call(fh, FAKEHOST_CHECK);
 	fakehost_param_clear(fh, "dbimpexp");
-	fails(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID, "either 'vault' or 'dbimpexp'");
+	fails(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID, "either 'vault' or 'source'");
 	fakehost_param(e, "server", a.root);
 	fakehost_param(e, "vault", vault);
 	fakehost_param(e, "site", "primary");
