@@ -9,7 +9,7 @@ lose_a_site() {
 	. "$RESITE_LAB/env"
 	# The plan of the demo, beside a lab-run of its own.
 	ln -sfn "$RESITE_LAB" lab-run
-	cp "$top/examples/open-uc/open-uc.conf" plan.conf
+	cp "$top/examples/small/small.conf" plan.conf
 	resite_run state.protect --from primary --to dr plan.conf protect
 	rm -rf lists
 	split_documents "$(echo "$LAB_VAULT"/contacts/*/documents.txt)" "$n" lists

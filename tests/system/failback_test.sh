@@ -16,7 +16,7 @@ users=${RESITE_TEST_USERS:-1000}
 start_lab "$users"
 export RESITE_LAB=$work/lab
 # The report reads every list, so that it can name those that differ.
-sed 's/lab-run/lab/; s/max_age = "26h";/& probe_sample = 1000000;/' "$root/examples/open-uc/open-uc.conf" >"$plan"
+sed 's/lab-run/lab/; s/max_age = "26h";/& probe_sample = 1000000;/' "$root/examples/small/small.conf" >"$plan"
 
 ldap() {
 	"$1" -x -D "$LAB_BIND_DN" -y "$LAB_BIND_PASSWORD_FILE" -H "$LAB_DR_LDAP" "${@:2}"
@@ -137,7 +137,7 @@ if [[ $(events run.ended) == 0 ]]; then
 	exits 0 "resume does the rest" resume "$back"
 fi
 exits 0 "its status" status "$back"
-says "says what it is" "failback of $origin: move of plan open-uc, dr -> primary"
+says "says what it is" "failback of $origin: move of plan small, dr -> primary"
 says "and that it is done" "run $back: done"
 says "and whom it has left alone" "left alone: $changed"
 exits 0 "the history" history
