@@ -92,8 +92,8 @@ make_certificates() {
 	for site in primary dr; do
 		quietly openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
 			-keyout "$tls/$site.key" -out "$tls/$site.csr" -subj "/CN=${site_fqdn[$site]}"
-		printf 'subjectAltName=DNS:%s,DNS:sip.%s,IP:%s\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n' \
-			"${site_fqdn[$site]}" "$domain" "${site_address[$site]}" >"$tls/ext"
+		printf 'subjectAltName=DNS:%s,DNS:sip.%s,DNS:%s,IP:%s\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n' \
+			"${site_fqdn[$site]}" "$domain" "$domain" "${site_address[$site]}" >"$tls/ext"
 		quietly openssl x509 -req -in "$tls/$site.csr" -CA "$tls/ca.pem" -CAkey "$tls/ca.key" \
 			-CAcreateserial -days 3650 -sha256 -extfile "$tls/ext" -out "$tls/$site.pem"
 	done

@@ -2,6 +2,7 @@
 # Parts: further servers that not every test needs, each kind in lab/parts/NAME.sh
 # and started by `lab --with NAME,... up`.  A part says, when it is read:
 #	all_servers+=(SITE.KIND ...)       its servers; KIND is a name of its own
+#	standby+=(SITE.KIND ...)           those of them that `up` leaves to `start`
 #	wave[KIND]=1|2|3                   when they start (1; 2: after the directories; 3)
 #	programs+=(program:package ...)    what it needs
 # and has for each KIND
@@ -14,6 +15,7 @@
 #	part_NAME_write            the configuration files (render)
 #	part_NAME_data             what the servers know at the start
 #	part_NAME_ready            after all servers answer
+#	part_NAME_back SITE        before the servers of a lost site are started again
 #	part_NAME_env              lines of DIR/env
 #	part_NAME_site SITE        lines of the site in DIR/sites.inc
 #	part_NAME_vars             lines of DIR/vars.inc
@@ -21,6 +23,7 @@
 # Servers of a part are lost and restored with their site as all others.
 
 parts=()
+standby=()
 declare -A wave=()
 # All parts' ports, in one place so that no two are the same; up to block_size.
 port_offset+=([postgres]=8 [xmpp]=9 [xmpp_http]=10 [edge]=11 [edge_rpc]=12 [web]=13
@@ -55,6 +58,25 @@ each_part() {
 	shift
 	for part in "${parts[@]}"; do
 		! declare -F "part_${part}_$hook" >/dev/null || "part_${part}_$hook" "$@"
+	done
+}
+
+# A server on standby is not running and nobody misses it.
+is_standby() {
+	[[ -e $lab_dir/pids/standby.$1 ]]
+}
+
+mark_standby() {
+	local name
+	for name; do
+		: >"$lab_dir/pids/standby.$name"
+	done
+}
+
+not_on_standby() {
+	local name
+	for name; do
+		is_standby "$name" || echo "$name"
 	done
 }
 

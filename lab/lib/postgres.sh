@@ -10,9 +10,10 @@
 # The role's password is in DIR/secrets/postgres-ROLE.password; the superuser is
 # `lab`. Connections are made over TCP or the socket in postgres_socket SITE, with
 # a password (scram-sha-256) in both cases.
-[[ ! -v postgres_databases ]] || return 0
+[[ ! -v postgres_roles ]] || return 0
 
-declare -A postgres_databases=() postgres_fill=()
+# Parts are read within a function.
+declare -gA postgres_databases=() postgres_fill=()
 postgres_roles=(lab)
 all_servers+=(primary.postgres dr.postgres)
 wave+=([postgres]=1)

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The setting that carries the mark: PostgreSQL keeps any name with a dot in it. */
-#define MARK "resite.restored"
+/* What a mark begins with: it is the database's comment, which its owner may set, which stays
+ * when it is renamed and which pg_dump leaves out. */
+#define MARK "restored by resite from "
 
 void
 database_name(char out[DATABASE_NAME_MAX + 1], const char *live, const char *suffix)
@@ -48,9 +49,9 @@ static const char look_sql[] =
 	"SELECT d.oid, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate,"
 	" d.datctype, CASE WHEN to_jsonb(d)->>'datlocprovider' = 'i'"
 	"  THEN coalesce(to_jsonb(d)->>'daticulocale', to_jsonb(d)->>'datlocale') ELSE '' END,"
-	" coalesce((SELECT substr(c, length('" MARK "=') + 1) FROM pg_db_role_setting s,"
-	"  unnest(s.setconfig) c WHERE s.setdatabase = d.oid AND s.setrole = 0"
-	"  AND c LIKE '" MARK "=%' LIMIT 1), ''),"
+	" coalesce(substr(nullif(shobj_description(d.oid, 'pg_database'), ''),"
+	"  length('" MARK "') + 1), ''), coalesce(shobj_description(d.oid, 'pg_database')"
+	"  LIKE '" MARK "%', false),"
 	" (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid AND a.pid <> pg_backend_pid()"
 	"  AND a.backend_type = 'client backend'),"
 	" coalesce((SELECT string_agg(w, ', ') FROM (SELECT DISTINCT"
@@ -80,9 +81,10 @@ database_look(struct pg *pg, const char *name, struct database *ret)
 		COPY_VALUE(ret->form.collate, 3);
 		COPY_VALUE(ret->form.ctype, 4);
 		COPY_VALUE(ret->form.icu_locale, 5);
-		COPY_VALUE(ret->mark, 6);
-		ret->connections = strtoull(PQgetvalue(r, 0, 7), NULL, 10);
-		one_line(ret->who, sizeof ret->who, PQgetvalue(r, 0, 8));
+		if (*PQgetvalue(r, 0, 7) == 't')
+			COPY_VALUE(ret->mark, 6);
+		ret->connections = strtoull(PQgetvalue(r, 0, 8), NULL, 10);
+		one_line(ret->who, sizeof ret->who, PQgetvalue(r, 0, 9));
 	}
 	PQclear(r);
 	return RESITE_OK;
@@ -143,9 +145,10 @@ int
 database_mark(struct pg *pg, const char *name, const char *mark)
 {
 	struct text t = {.len = 0};
+	char comment[DATABASE_MARK_MAX + 32];
 
-	if (!put_name(pg, &t, "ALTER DATABASE ", name) ||
-	    !put_text(pg, &t, " SET " MARK " = ", mark))
+	snprintf(comment, sizeof comment, MARK "%s", mark);
+	if (!put_name(pg, &t, "COMMENT ON DATABASE ", name) || !put_text(pg, &t, " IS ", comment))
 		return RESITE_ERR_TRANSIENT;
 	return send_text(pg, &t);
 }
