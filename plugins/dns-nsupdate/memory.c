@@ -16,7 +16,7 @@ struct memory {
 	uint8_t key[SHA256_DIGEST_SIZE];
 	struct zone *zones;
 	size_t n_zones;
-	int64_t pause_ms;
+	int64_t pause_ms, since;
 };
 
 static void
@@ -52,7 +52,8 @@ void
 memory_key(struct step *s)
 {
 	static const char *const names[] = {"server", "zone", "record", "remove",
-					    "records_file", "expect_current", "name"};
+					    "records_file", "expect_current", "name",
+					    "resolver"};
 	int64_t ttl = resite_i64_or(s->op, s->host, "ttl", 0);
 	struct sha256_ctx c;
 
@@ -76,6 +77,7 @@ memory_take(struct step *s)
 	s->zones = m->zones;
 	s->n_zones = m->n_zones;
 	s->pause_ms = m->pause_ms;
+	s->since = m->since;
 	for (size_t i = 0; i < s->n_zones; i++)
 		s->zones[i].s = s;
 	free(m);
@@ -97,7 +99,7 @@ memory_keep(struct step *s)
 	if (!m)
 		return false;
 	*m = (struct memory){.zones = s->zones, .n_zones = s->n_zones,
-			     .pause_ms = s->pause_ms};
+			     .pause_ms = s->pause_ms, .since = s->since};
 	memcpy(m->key, s->memory_key, sizeof(m->key));
 	s->zones = NULL;
 	s->n_zones = 0;

@@ -41,6 +41,13 @@ bad_record(const struct sink *k, const char *fmt, ...)
 	return resite_fail(k->s->op, k->s->host, RESITE_ERR_INVALID, k->param, "%s", text);
 }
 
+/* Of records that give none. */
+static uint32_t
+default_ttl(const struct step *s)
+{
+	return (uint32_t)(resite_i64_or(s->op, s->host, "ttl", 0) / 1000);
+}
+
 /* --- which zone ------------------------------------------------------------------ */
 
 static bool
@@ -202,12 +209,12 @@ add_params(struct sink *k)
 	return rc;
 }
 
-/* "sip A": an RRset that is to be there no more. */
+/* "sip A": an RRset without its data; "sip" alone is one of each type, where that is allowed. */
 static int
-add_removal(struct sink *k, const char *text)
+add_name(struct sink *k, const char *text, const char *only_type)
 {
 	size_t owner_len = strcspn(text, BLANKS);
-	const char *type = text + owner_len + strspn(text + owner_len, BLANKS);
+	const char *type = only_type ? only_type : text + owner_len + strspn(text + owner_len, BLANKS);
 	struct zone *z = is_absolute(text, owner_len) ? zone_of_text(k->s, text, owner_len)
 						      : &k->s->zones[0];
 	struct rrset_error err;
@@ -219,6 +226,7 @@ add_removal(struct sink *k, const char *text)
 	return RESITE_OK;
 }
 
+/* RRsets that are to be there no more. */
 static int
 add_removals(struct step *s)
 {
@@ -227,7 +235,21 @@ add_removals(struct step *s)
 	int rc = RESITE_OK;
 
 	for (uint32_t i = 0; i < n && rc == RESITE_OK; i++)
-		rc = add_removal(&k, s->host->param_str(s->op, "remove", i));
+		rc = add_name(&k, s->host->param_str(s->op, "remove", i), NULL);
+	return rc;
+}
+
+static int
+add_name_of_any_type(struct sink *k, const char *text)
+{
+	static const char *const types[] = {"A", "AAAA", "CNAME", "SRV", "TXT"};
+	size_t owner_len = strcspn(text, BLANKS);
+	int rc = RESITE_OK;
+
+	if (text[owner_len + strspn(text + owner_len, BLANKS)])
+		return add_name(k, text, NULL);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]) && rc == RESITE_OK; i++)
+		rc = add_name(k, text, types[i]);
 	return rc;
 }
 
@@ -269,7 +291,7 @@ static int
 add_lines(struct step *s, const char *path, FILE *f)
 {
 	struct sink k = {.s = s, .param = "records_file", .path = path,
-			 .ttl = (uint32_t)(s->host->param_i64(s->op, "ttl", 0) / 1000)};
+			 .ttl = default_ttl(s)};
 	struct zone *origin = &s->zones[0];
 	char *line = NULL;
 	size_t cap = 0;
@@ -329,7 +351,7 @@ check_expect(struct step *s)
 static int
 parse_records(struct step *s, bool with_file)
 {
-	uint32_t ttl = (uint32_t)(s->host->param_i64(s->op, "ttl", 0) / 1000);
+	uint32_t ttl = default_ttl(s);
 	struct sink wanted = {.s = s, .param = "record", .ttl = ttl};
 	struct sink expected = {.s = s, .param = "expect_current", .expected = true, .ttl = ttl};
 	bool complete = with_file || !s->host->param_count(s->op, "records_file");
@@ -350,6 +372,30 @@ parse_records(struct step *s, bool with_file)
 	if (rc == RESITE_OK)
 		rc = join_all(&expected);
 	return rc == RESITE_OK && complete ? check_expect(s) : rc;
+}
+
+int
+step_names_of(const struct step *s, const char *text, struct step *one)
+{
+	struct sink k = {.s = one, .param = "name"};
+
+	one->zones_named = true;
+	for (size_t i = 0; i < s->n_zones; i++)
+		if (!step_add_zone(one, s->zones[i].text))
+			return step_no_memory(one);
+	return add_name_of_any_type(&k, text);
+}
+
+int
+step_load_names(struct step *s)
+{
+	struct sink k = {.s = s, .param = "name"};
+	uint32_t n = s->host->param_count(s->op, "name");
+	int rc = RESITE_OK;
+
+	for (uint32_t i = 0; i < n && rc == RESITE_OK; i++)
+		rc = add_name_of_any_type(&k, s->host->param_str(s->op, "name", i));
+	return rc == RESITE_OK ? join_all(&k) : rc;
 }
 
 int

@@ -17,7 +17,8 @@ struct old {
 	struct rrset now;              /* owner borrowed from set or was */
 	struct rrset raised;           /* ttl: now with the former TTL; data borrowed from now */
 	size_t zone;                   /* index in step.zones */
-	bool ttl;                      /* a change of the TTL alone, whatever the data is by now */
+	bool ttl;                      /* a change of the TTL alone */
+	bool any_data;                 /* ttl: whatever the data is by now */
 };
 
 struct revert {
@@ -108,7 +109,7 @@ old_init(struct old *o, struct step *s, uint32_t version, const struct resite_kv
 	struct zone *z = zone_of_record(s, value_of(kv, n, "zone"), name);
 	struct rrset_error err = {"it has no data"};
 
-	*o = (struct old){.ttl = !strcmp(value_of(kv, n, "what"), "ttl")};
+	*o = (struct old){.any_data = !strcmp(value_of(kv, n, "what"), "ttl")};
 	if (version != UNDO_VERSION)
 		return resite_fail(s->op, s->host, RESITE_ERR_BUG, NULL,
 				   "an undo record of version %u, this plugin knows version %d",
@@ -134,6 +135,7 @@ old_settle(struct old *o)
 {
 	o->set = o->set_list.n ? &o->set_list.v[0] : &o->none;
 	o->was = o->was_list.n ? &o->was_list.v[0] : &o->none;
+	o->ttl = o->any_data || rrset_same_data(o->set, o->was);
 }
 
 /* Two records of one RRset must not be under way at once: the older one builds on what the
@@ -208,11 +210,13 @@ read_chunk(struct revert *r)
 static int
 judge(const struct old *o)
 {
+	bool others = o->ttl && !o->any_data && !rrset_same_data(&o->now, o->was);
+
 	if (o->ttl)
-		return !o->now.n		    ? RESITE_REVERTED_GONE
-		       : o->now.ttl == o->was->ttl ? RESITE_REVERTED_ALREADY
-		       : o->now.ttl == o->set->ttl ? RESITE_REVERTED_PUT_BACK
-						   : RESITE_REVERTED_CONFLICT;
+		return !o->now.n				? RESITE_REVERTED_GONE
+		       : !others && o->now.ttl == o->was->ttl	? RESITE_REVERTED_ALREADY
+		       : !others && o->now.ttl == o->set->ttl	? RESITE_REVERTED_PUT_BACK
+								: RESITE_REVERTED_CONFLICT;
 	return rrset_same_data(&o->now, o->was)   ? RESITE_REVERTED_ALREADY
 	       : rrset_same_data(&o->now, o->set) ? RESITE_REVERTED_PUT_BACK
 	       : o->now.n			  ? RESITE_REVERTED_CONFLICT
@@ -242,7 +246,7 @@ plan_one(struct revert *r, size_t i, size_t *n)
 	if (result == RESITE_REVERTED_ALREADY || (o->ttl && !o->now.n) ||
 	    (o->ttl && !force && result != RESITE_REVERTED_PUT_BACK))
 		return tell(r, o, result, &o->now);
-	if (o->ttl) {
+	if (o->ttl && (o->any_data || rrset_same_data(&o->now, o->was))) {
 		o->raised = o->now;
 		o->raised.ttl = o->was->ttl;
 		c.will = &o->raised;

@@ -76,21 +76,26 @@ find_long(const struct step *s, size_t *ret_n)
 	return worst;
 }
 
+void
+utc_text(time_t at, char buf[32])
+{
+	struct tm tm;
+
+	strftime(buf, 32, "%Y-%m-%d %H:%M UTC", gmtime_r(&at, &tm));
+}
+
 /* Resolvers may keep what they have for as long as the TTL of what is replaced. */
 static void
 tell_loss(struct step *s)
 {
 	char text[RESITE_EASY_MAX], until[32], *name;
 	const struct rrset *worst;
-	struct tm tm;
 	size_t n;
-	time_t at;
 
 	worst = find_long(s, &n);
 	if (!worst)
 		return;
-	at = time(NULL) + (time_t)worst->ttl;
-	strftime(until, sizeof(until), "%Y-%m-%d %H:%M UTC", gmtime_r(&at, &tm));
+	utc_text(time(NULL) + (time_t)worst->ttl, until);
 	name = rrset_name(worst);
 	snprintf(text, sizeof(text),
 		 "clients keep the old answer of %zu RRset%s for more than an hour, the longest that "

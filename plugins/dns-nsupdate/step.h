@@ -10,6 +10,8 @@
 #include "plugins/dns-nsupdate/update.h"
 #include "sdk/net/dns.h"
 
+#include <time.h>
+
 /* What now is worth. */
 enum known {
 	KNOWN_NOT,    /* room at most, nothing in it is to be used */
@@ -54,6 +56,7 @@ struct step {
 	bool zones_named;       /* by the plan; else one zone "." holds all until they are found */
 	bool ttl_alone;         /* of the RRsets: their data may be others by then */
 	bool alias_is_nothing;  /* reading other data of a name that is an alias finds none */
+	int64_t since;          /* what an action remembers of its verify; 0: it was not called */
 	int64_t pause_ms;       /* until verify is asked again; 0: it was not asked yet */
 	bool loaded;            /* the records are complete, with those of the file */
 	uint8_t memory_key[32]; /* of the parameters that they come from */
@@ -67,6 +70,10 @@ void step_release(struct step *s);
 
 /* records.c: with_file: also what records_file has (that is I/O). */
 int step_load_records(struct step *s, bool with_file);
+/* The RRsets of the parameter name, without data. */
+int step_load_names(struct step *s);
+/* Those of one value of it, into the zones of one, which has none: for zones_release. */
+int step_names_of(const struct step *s, const char *text, struct step *one);
 /* The zone that a name of the wire form belongs to, by the longest match, or NULL. */
 struct zone *step_zone_of(const struct step *s, const uint8_t *name, size_t len);
 
@@ -164,6 +171,18 @@ int verify_zones(struct step *s);
 void servers_free(struct servers *list);
 /* The next verify asks everybody again. */
 void servers_forget(struct zone *z);
+
+/* "2026-11-23 07:30 UTC" */
+void utc_text(time_t at, char buf[32]);
+
+int ttl_check(struct resite_op *op, const struct resite_host *host);
+int ttl_probe(struct resite_op *op, const struct resite_host *host);
+int ttl_apply(struct resite_op *op, const struct resite_host *host);
+int ttl_verify(struct resite_op *op, const struct resite_host *host);
+
+int resolvers_check(struct resite_op *op, const struct resite_host *host);
+int resolvers_probe(struct resite_op *op, const struct resite_host *host);
+int resolvers_verify(struct resite_op *op, const struct resite_host *host);
 
 int set_check(struct resite_op *op, const struct resite_host *host);
 int set_probe(struct resite_op *op, const struct resite_host *host);

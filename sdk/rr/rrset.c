@@ -92,8 +92,7 @@ rrset_clear(struct rrset *s)
 	s->n = 0;
 }
 
-/* Adds the data of one record, in canonical form, of this owner and type. */
-static bool
+bool
 rrset_add_rr(struct rrset *s, const ldns_rr *rr)
 {
 	ldns_buffer *b = ldns_buffer_new(512);

@@ -56,6 +56,8 @@ void rrset_list_release(struct rrset_list *list);
 
 /* Appends one piece of data, keeping order; a duplicate is dropped.  False: no memory. */
 bool rrset_add_rdata(struct rrset *s, const uint8_t *bytes, size_t len);
+/* Adds the data of one record, which is canonical (ldns_rr2canonical), and takes its TTL. */
+bool rrset_add_rr(struct rrset *s, const ldns_rr *rr);
 /* The order of a joined list: by owner, then type. */
 int rrset_order(const struct rrset *a, const struct rrset *b);
 /* Frees the data, not the owner. */
