@@ -12,8 +12,7 @@ call_failed(struct call *c, const char *param)
 }
 
 struct xcap_options
-call_xcap(struct call *c, int (*done)(void *arg, const struct xcap_reply *, struct fault *),
-	  void *arg)
+call_xcap(struct call *c, target_answer *done, void *arg)
 {
 	return (struct xcap_options){
 		.op = c->op,
@@ -168,12 +167,12 @@ is_wanted(const struct compare *cmp, uint64_t index)
 
 	if (index >= cmp->end)
 		return false;
-	return index < cmp->whole || index == 0 || index == cmp->end - 1 ||
+	return index < cmp->whole || index == 0 || index + 1 == cmp->also || index == cmp->end - 1 ||
 	       index % cmp->step == (place >> 32) % cmp->step;
 }
 
 static void
-note(struct compare *cmp, const struct xcap_reply *reply)
+note(struct compare *cmp, const struct reply *reply)
 {
 	struct call *c = cmp->call;
 	char was[64] = "no list", will_be[64];
@@ -188,7 +187,7 @@ note(struct compare *cmp, const struct xcap_reply *reply)
 }
 
 static int
-compared(void *arg, const struct xcap_reply *reply, struct fault *f)
+compared(void *arg, const struct reply *reply, struct fault *f)
 {
 	struct compare *cmp = arg;
 	struct call *c = cmp->call;
@@ -211,13 +210,13 @@ compared(void *arg, const struct xcap_reply *reply, struct fault *f)
 int
 compare_begin(struct compare *cmp, struct call *c)
 {
-	struct xcap_options options = call_xcap(c, compared, cmp);
+	int rc;
 
 	cmp->call = c;
 	cmp->looked = cmp->same = cmp->absent = 0;
 	cmp->first[0] = '\0';
-	cmp->xcap = xcap_new(&options, &c->f);
-	return cmp->xcap ? RESITE_OK : c->f.rc;
+	rc = target_open(&cmp->target, cmp->kind, c, cmp->use, compared, cmp);
+	return rc == RESITE_OK ? rc : target_close(&cmp->target, rc);
 }
 
 int
@@ -225,17 +224,11 @@ compare_each(void *arg, const struct document *d, struct fault *f)
 {
 	struct compare *cmp = arg;
 
-	if (!is_wanted(cmp, d->index))
-		return RESITE_OK;
-	return xcap_get(cmp->xcap, d->index, d->user, d->body, d->len, f);
+	return is_wanted(cmp, d->index) ? cmp->target.kind->get(&cmp->target, d, f) : RESITE_OK;
 }
 
 int
 compare_end(struct compare *cmp, int rc)
 {
-	if (rc == RESITE_OK)
-		rc = xcap_drain(cmp->xcap, &cmp->call->f);
-	xcap_free(cmp->xcap);
-	cmp->xcap = NULL;
-	return rc;
+	return target_close(&cmp->target, rc);
 }

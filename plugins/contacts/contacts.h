@@ -3,6 +3,7 @@
 #define CONTACTS_CONTACTS_H
 
 #include "plugins/contacts/documents.h"
+#include "plugins/contacts/target.h"
 #include "plugins/contacts/users.h"
 #include "plugins/contacts/xcap.h"
 #include "sdk/vault/vault.h"
@@ -36,9 +37,7 @@ call_i64(struct call *c, const char *name)
 }
 
 /* Options from the step's server, ca_file, timeout and connections. */
-struct xcap_options call_xcap(struct call *c,
-			      int (*done)(void *arg, const struct xcap_reply *, struct fault *),
-			      void *arg);
+struct xcap_options call_xcap(struct call *c, target_answer *done, void *arg);
 /* The users that the step's users and users_file name, sorted. */
 int call_users(struct call *c, struct users *ret);
 /* A vault error as a fault. */
@@ -61,16 +60,19 @@ typedef int document_each(void *arg, const struct document *d, struct fault *f);
 int set_each(const struct vault_set *set, document_each *each, void *arg, struct fault *f);
 
 struct compare {
-	/* Set by the caller: which are read from the server. */
+	/* Set by the caller: which are read from the target. */
+	const struct target_kind *kind;
+	enum target_use use;
 	uint64_t whole;                /* all before it, */
-	uint64_t step, end;            /* and of the others before end one in step */
+	uint64_t step, end;            /* and of the others before end one in step, */
+	uint64_t also;                 /* and the one of this number, counted from 1; 0: none */
 	bool tell;                     /* host->change for each that differs */
 	/* The answer. */
 	uint64_t looked, same, absent; /* the rest of looked differs */
 	char first[300];               /* what the first that is not the same is like */
 	/* Inner. */
 	struct call *call;
-	struct xcap *xcap;
+	struct target target;
 };
 
 /* One in so many of total gives about want documents; 1: all, also when want is 0. */

@@ -76,7 +76,7 @@ tell_state(struct call *c, const struct vault_set *set, size_t n_users)
 }
 
 static int
-seen(void *arg, const struct xcap_reply *reply, struct fault *f)
+seen(void *arg, const struct reply *reply, struct fault *f)
 {
 	struct call *c = arg;
 
@@ -156,7 +156,7 @@ put_line(struct export *e, struct fault *f)
 
 /* Looks into a document.  One that is not well-formed is kept as it is: the server had it so. */
 static void
-look_into(struct export *e, const struct xcap_reply *reply)
+look_into(struct export *e, const struct reply *reply)
 {
 	struct lists_counts counts;
 	struct fault why;
@@ -172,7 +172,7 @@ look_into(struct export *e, const struct xcap_reply *reply)
 }
 
 static int
-got(void *arg, const struct xcap_reply *reply, struct fault *f)
+got(void *arg, const struct reply *reply, struct fault *f)
 {
 	struct export *e = arg;
 	struct call *c = &e->call;
@@ -326,7 +326,7 @@ int
 export_verify(struct resite_op *op, const struct resite_host *host)
 {
 	struct call c = {.op = op, .host = host};
-	struct compare cmp = {0};
+	struct compare cmp = {.kind = &target_http, .use = TARGET_READ_BACK};
 	struct vault_set *set;
 	int rc;
 

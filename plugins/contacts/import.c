@@ -23,6 +23,7 @@
 struct confirmed {
 	char id[96];        /* of the source */
 	uint64_t from, end; /* documents from <= index < end */
+	uint64_t largest;   /* the largest of them, counted from 1: a server may not hand it out */
 };
 
 static void
@@ -34,7 +35,7 @@ forget_confirmed(struct resite_op *op, const struct resite_host *host)
 
 /* Without memory for it nothing is remembered, and more is read. */
 static void
-remember_confirmed(const struct call *c, const char *id, uint64_t from, uint64_t end)
+remember_confirmed(const struct call *c, const char *id, const struct confirmed *what)
 {
 	struct confirmed *mine = calloc(1, sizeof *mine);
 
@@ -42,8 +43,7 @@ remember_confirmed(const struct call *c, const char *id, uint64_t from, uint64_t
 	*c->host->memory(c->op) = mine;
 	if (!mine)
 		return;
-	mine->from = from;
-	mine->end = end;
+	*mine = *what;
 	snprintf(mine->id, sizeof mine->id, "%s", id);
 }
 
@@ -78,6 +78,16 @@ source_param(struct resite_op *op, const struct resite_host *host, const char **
 	return file ? file : host->param_count(op, "vault") ? "vault" : NULL;
 }
 
+static int
+check_target(struct resite_op *op, const struct resite_host *host)
+{
+	struct call c = {.op = op, .host = host};
+	const struct target_kind *kind = target_of(&c);
+	const char *param = NULL;
+
+	return kind->check && kind->check(&c, &param) < 0 ? call_failed(&c, param) : RESITE_OK;
+}
+
 int
 import_check(struct resite_op *op, const struct resite_host *host)
 {
@@ -90,7 +100,7 @@ import_check(struct resite_op *op, const struct resite_host *host)
 		return resite_fail(op, host, RESITE_ERR_INVALID, wrong,
 				   "'%s' and '%s' both say what to import, and only one can", wrong,
 				   from);
-	return RESITE_OK;
+	return check_target(op, host);
 }
 
 /* --- probe --------------------------------------------------------------------- */
@@ -120,7 +130,10 @@ tell_loss(const struct source *s, const struct compare *cmp)
 static int
 compare(struct source *s, struct compare *cmp)
 {
-	int rc = compare_begin(cmp, s->call);
+	int rc;
+
+	cmp->kind = target_of(s->call);
+	rc = compare_begin(cmp, s->call);
 
 	return rc == RESITE_OK ? compare_end(cmp, source_each(s, compare_each, cmp)) : rc;
 }
@@ -133,11 +146,23 @@ first_look(const struct source *s, const struct confirmed *mine)
 {
 	uint64_t whole = mine ? mine->from : 0;
 	uint64_t want = (uint64_t)call_i64(s->call, mine ? "read_back" : "probe_sample");
-	struct compare cmp = {.whole = whole, .end = s->total,
-			      .step = sample_step(s->total - whole, want)};
+	struct compare cmp = {.use = TARGET_READ_BACK, .whole = whole, .end = s->total,
+			      .step = sample_step(s->total - whole, want),
+			      .also = mine ? mine->largest : 0};
 
 	cmp.tell = cmp.step == 1;
 	return cmp;
+}
+
+/* What is stored is as it should be, and what is given out is not. */
+static int
+stored_but_not_given(struct call *c, const struct compare *given)
+{
+	return fault_set(&c->f, RESITE_ERR_REFUSED,
+			 "%s does not hand out what is stored: %" PRIu64 " of %" PRIu64
+			 " lists differ, %s; does it cache, read another table, or take only shorter "
+			 "lists?", call_str(c, "server"), given->looked - given->same, given->looked,
+			 given->first);
 }
 
 /* A sample is enough to say that nothing was imported yet, or that what the server confirmed is
@@ -145,16 +170,21 @@ first_look(const struct source *s, const struct confirmed *mine)
 static int
 look(struct source *s, const struct confirmed *mine, struct compare *cmp)
 {
+	struct compare given;
 	bool all_same;
 
 	*cmp = first_look(s, mine);
 	if (compare(s, cmp) < 0)
 		return s->call->f.rc;
 	all_same = cmp->same == cmp->looked;
-	if (cmp->step == 1 || all_same == (mine != NULL))
+	if (all_same == (mine != NULL) ||
+	    (cmp->step == 1 && !(mine && cmp->kind->stored_apart)))
 		return RESITE_OK;
-	*cmp = (struct compare){.step = 1, .end = s->total, .tell = true};
-	return compare(s, cmp);
+	given = *cmp;
+	*cmp = (struct compare){.use = TARGET_LOOK, .step = 1, .end = s->total, .tell = true};
+	if (compare(s, cmp) < 0)
+		return s->call->f.rc;
+	return mine && cmp->same == cmp->looked ? stored_but_not_given(s->call, &given) : RESITE_OK;
 }
 
 static int
@@ -224,13 +254,15 @@ import_probe(struct resite_op *op, const struct resite_host *host)
 struct import {
 	struct call call;
 	struct source source;
-	struct xcap *xcap;
+	struct target target;
 	char id[96];         /* the source's, as checkpoints name it */
 	uint64_t first;      /* documents before this are done, but for redo */
 	uint64_t *redo;      /* sorted: rejected by an earlier attempt */
 	size_t n_redo;
 	uint64_t next;       /* all before it are answered */
 	uint64_t sent, taken, rejected, rejected_5xx;
+	uint64_t largest;    /* of those sent, counted from 1 */
+	size_t largest_len;
 	uint64_t named[MAX_NAMED]; /* indexes of the rejected */
 	char words[600];     /* the first rejected, with the server's words */
 };
@@ -276,7 +308,8 @@ static int
 trust_but_look(struct import *im)
 {
 	struct call *c = &im->call;
-	struct compare cmp = {.step = sample_step(im->first, RESUME_SAMPLE), .end = im->first};
+	struct compare cmp = {.use = TARGET_READ_BACK, .end = im->first,
+			      .step = sample_step(im->first, RESUME_SAMPLE)};
 
 	if (im->first == 0)
 		return RESITE_OK;
@@ -319,7 +352,7 @@ write_checkpoint(struct import *im, uint64_t next)
 /* --- apply: the import ------------------------------------------------------------ */
 
 static int
-reject(struct import *im, const struct xcap_reply *reply, struct fault *f)
+reject(struct import *im, const struct reply *reply, struct fault *f)
 {
 	size_t len = strlen(im->words);
 
@@ -340,7 +373,7 @@ reject(struct import *im, const struct xcap_reply *reply, struct fault *f)
 }
 
 static int
-answered(void *arg, const struct xcap_reply *reply, struct fault *f)
+answered(void *arg, const struct reply *reply, struct fault *f)
 {
 	struct import *im = arg;
 	struct call *c = &im->call;
@@ -367,27 +400,35 @@ send_document(void *arg, const struct document *d, struct fault *f)
 							    sizeof *im->redo, by_number)))
 		return RESITE_OK;
 	im->sent++;
-	return xcap_put(im->xcap, d->index, d->user, d->body, d->len, f);
+	if (d->len > im->largest_len) {
+		im->largest_len = d->len;
+		im->largest = d->index + 1;
+	}
+	return im->target.kind->put(&im->target, d, NULL, f);
+}
+
+/* Made here, or looked at when it was exported: else a list may be no XML. */
+static bool
+may_be_malformed(const struct source *s)
+{
+	return s->set && vault_set_count(s->set, "malformed") > 0;
 }
 
 static int
 send_all(struct import *im)
 {
-	struct xcap_options options = call_xcap(&im->call, answered, im);
-	int rc;
+	struct call *c = &im->call;
+	int rc = target_open(&im->target, target_of(c), c, TARGET_PUT, answered, im);
 
 	im->next = im->first;
-	im->xcap = xcap_new(&options, &im->call.f);
-	if (!im->xcap)
-		return im->call.f.rc;
-	rc = source_each(&im->source, send_document, im);
+	im->target.doubtful = may_be_malformed(&im->source);
 	if (rc == RESITE_OK)
-		rc = xcap_drain(im->xcap, &im->call.f);
-	xcap_free(im->xcap);
+		rc = source_each(&im->source, send_document, im);
+	rc = target_close(&im->target, rc);
 	/* What was answered before the failure need not be done again. */
 	if (rc < 0 && im->next > im->first && im->rejected <= MAX_NAMED &&
 	    write_checkpoint(im, im->next) < 0)
-		call_log(&im->call, RESITE_LOG_WARN, "the checkpoint could not be written");
+		call_log(c, RESITE_LOG_WARN, "the checkpoint could not be written");
 	return rc;
 }
 
@@ -440,7 +481,9 @@ import_apply(struct resite_op *op, const struct resite_host *host)
 	if (rc == RESITE_OK)
 		rc = conclude(&im);
 	if (rc == RESITE_OK)
-		remember_confirmed(&im.call, im.id, im.first, im.next);
+		remember_confirmed(&im.call, im.id,
+				   &(struct confirmed){.from = im.first, .end = im.next,
+						       .largest = im.largest});
 	rc = rc < 0 ? call_failed(&im.call, NULL) : tell_outputs(&im);
 	source_release(&im.source);
 	free(im.redo);

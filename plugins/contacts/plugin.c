@@ -30,6 +30,26 @@ static const char *const format_choices[] = {
 	{.name = "format", .summary = "of the source; auto: told by its content",               \
 	 .type = RESITE_T_ENUM, .def = FORMAT_AUTO, .choices = format_choices}
 
+static const char *const via_choices[] = {"http", "sql", NULL};
+static const char *const tls_choices[] = {"disable", "prefer", "require", "verify-ca",
+					  "verify-full", NULL};
+
+/* Where an import puts the lists. */
+#define TARGET_PARAMS                                                                           \
+	{.name = "via", .summary = "how lists get there: XCAP over HTTP, or the server's own table", \
+	 .type = RESITE_T_ENUM, .choices = via_choices, .def = "http"},                         \
+	{.name = "database_server", .summary = "sql: PostgreSQL of the XCAP server, host:port",  \
+	 .type = RESITE_T_ENDPOINT},                                                            \
+	{.name = "database", .summary = "sql: its database", .type = RESITE_T_STRING,           \
+	 .def = "kamailio"},                                                                    \
+	{.name = "database_user", .summary = "sql: role that may write the table",              \
+	 .type = RESITE_T_STRING},                                                              \
+	{.name = "database_password", .summary = "sql: its password", .type = RESITE_T_SECRET}, \
+	{.name = "database_tls", .summary = "sql: sslmode of libpq; ca_file is trusted",        \
+	 .type = RESITE_T_ENUM, .choices = tls_choices, .def = "prefer"},                       \
+	{.name = "table", .summary = "sql: Kamailio's table (xcap_table)",                      \
+	 .type = RESITE_T_STRING, .def = "xcap"}
+
 static const struct resite_param export_params[] = {
 	SERVER_PARAMS,
 	{.name = "connections", .summary = "connections to the server at once",
@@ -50,6 +70,7 @@ static const struct resite_param export_params[] = {
 
 static const struct resite_param import_params[] = {
 	SERVER_PARAMS,
+	TARGET_PARAMS,
 	{.name = "connections", .summary = "connections to the server at once",
 	 .type = RESITE_T_INT, .def = "8", .min = 1, .max = 64},
 	{.name = "vault", .summary = "folder of the vault", .type = RESITE_T_PATH},

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define WORDS_MAX 200
+#define ETAG_MAX 200
 /* Replies come in order, so a slow one holds back those after it: this many for each connection
  * may wait behind it before the connections idle. */
 #define QUEUE_PER_CONNECTION 4
@@ -34,6 +35,10 @@ struct job {
 	int64_t not_before_ms; /* of the next try */
 	uint64_t ok_before;    /* x->ok when the first try began */
 	long status;
+	bool conditional;
+	char if_match[ETAG_MAX]; /* "": If-None-Match: * */
+	struct curl_slist *headers; /* of a conditional PUT */
+	char etag[ETAG_MAX];
 	char words[WORDS_MAX];
 	char error[CURL_ERROR_SIZE];
 };
@@ -74,6 +79,20 @@ on_body(char *data, size_t one, size_t len, void *arg)
 	return job->reply.failed ? 0 : len;
 }
 
+/* Without its quotes; one that is too long for us is none. */
+static void
+keep_etag(struct job *job, const char *value, size_t len)
+{
+	while (len && (value[len - 1] == '\r' || value[len - 1] == '\n' || value[len - 1] == '"'))
+		len--;
+	while (len && (*value == ' ' || *value == '"')) {
+		value++;
+		len--;
+	}
+	if (len < sizeof job->etag)
+		snprintf(job->etag, sizeof job->etag, "%.*s", (int)len, value);
+}
+
 /* Keeps the reason of the status line: Kamailio says there what is wrong. */
 static size_t
 on_header(char *data, size_t one, size_t len, void *arg)
@@ -88,6 +107,8 @@ on_header(char *data, size_t one, size_t len, void *arg)
 		while (n && (status[n] == '\r' || status[n] == '\n'))
 			n--;
 		snprintf(job->words, sizeof job->words, "%.*s", (int)n, status ? status + 1 : "");
+	} else if (len > 5 && !strncasecmp(data, "ETag:", 5)) {
+		keep_etag(job, data + 5, len - 5);
 	}
 	return len;
 }
@@ -122,14 +143,30 @@ new_handle(const struct xcap *x)
 	return h;
 }
 
+/* Of a PUT, with a condition or without.  An empty "Expect:" keeps curl from waiting for "100
+ * Continue". */
+static struct curl_slist *
+put_headers(const char *condition)
+{
+	const char *const lines[] = {"Content-Type: " LISTS_MEDIA_TYPE, "Expect:", condition};
+	struct curl_slist *list = NULL;
+
+	for (size_t i = 0; i < sizeof lines / sizeof *lines && lines[i]; i++) {
+		struct curl_slist *more = curl_slist_append(list, lines[i]);
+
+		if (!more) {
+			curl_slist_free_all(list);
+			return NULL;
+		}
+		list = more;
+	}
+	return list;
+}
+
 static bool
 set_up(struct xcap *x)
 {
 	unsigned n = x->options.connections;
-
-	/* An empty "Expect:" keeps curl from waiting for "100 Continue". */
-	static const char *const put_headers[] = {"Content-Type: " LISTS_MEDIA_TYPE, "Expect:",
-						  NULL};
 
 	x->root = strdup(x->options.root);
 	x->multi = curl_multi_init();
@@ -139,13 +176,9 @@ set_up(struct xcap *x)
 	x->get_headers = curl_slist_append(NULL, "Accept: " LISTS_MEDIA_TYPE);
 	if (!x->root || !x->multi || !x->idle || !x->jobs || !x->get_headers)
 		return false;
-	for (size_t i = 0; put_headers[i]; i++) {
-		struct curl_slist *more = curl_slist_append(x->put_headers, put_headers[i]);
-
-		if (!more)
-			return false;
-		x->put_headers = more;
-	}
+	x->put_headers = put_headers(NULL);
+	if (!x->put_headers)
+		return false;
 	curl_multi_setopt(x->multi, CURLMOPT_MAXCONNECTS, (long)n);
 	curl_multi_setopt(x->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)n);
 	while (x->n_idle < n && (x->idle[x->n_idle] = new_handle(x)))
@@ -186,6 +219,7 @@ xcap_free(struct xcap *x)
 			curl_easy_cleanup(job->easy);
 		}
 		free(job->user);
+		curl_slist_free_all(job->headers);
 		buf_release(&job->sent);
 		buf_release(&job->reply);
 	}
@@ -202,47 +236,51 @@ xcap_free(struct xcap *x)
 
 /* --- one try -------------------------------------------------------------------- */
 
-/* ROOT/resource-lists/users/XUI/index, the XUI percent-encoded but for what a path may hold. */
+/* ROOT/resource-lists/users/XUI/index */
 static void
 build_url(struct buf *url, const char *root, const char *user)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				    "0123456789-._~:@!$&'()*+,;=";
-
 	buf_puts(url, root);
 	buf_puts(url, "/resource-lists/users/");
-	for (const char *p = user; *p; p++) {
-		char code[4];
-
-		if (strchr(plain, *p)) {
-			buf_add(url, p, 1);
-		} else {
-			snprintf(code, sizeof code, "%%%02X", (unsigned char)*p);
-			buf_puts(url, code);
-		}
-	}
+	target_xui(url, user);
 	buf_add(url, "/index", sizeof "/index");
+}
+
+/* The headers of a try; NULL when memory is short. */
+static struct curl_slist *
+headers_of(struct xcap *x, struct job *job)
+{
+	char condition[ETAG_MAX + 32] = "If-None-Match: *";
+
+	if (!job->put || !job->conditional)
+		return job->put ? x->put_headers : x->get_headers;
+	if (*job->if_match)
+		snprintf(condition, sizeof condition, "If-Match: \"%s\"", job->if_match);
+	curl_slist_free_all(job->headers);
+	job->headers = put_headers(condition);
+	return job->headers;
 }
 
 static int
 begin_try(struct xcap *x, struct job *job)
 {
 	CURL *h = x->idle[x->n_idle - 1];
+	struct curl_slist *headers = headers_of(x, job);
 	struct buf url = {0};
 
 	build_url(&url, x->root, job->user);
-	if (url.failed || curl_easy_setopt(h, CURLOPT_URL, url.p) != CURLE_OK) {
+	if (!headers || url.failed || curl_easy_setopt(h, CURLOPT_URL, url.p) != CURLE_OK) {
 		buf_release(&url);
 		return fault_memory(&x->fault);
 	}
 	buf_release(&url);
 	buf_clear(&job->reply);
-	job->words[0] = job->error[0] = '\0';
+	job->words[0] = job->error[0] = job->etag[0] = '\0';
 	curl_easy_setopt(h, CURLOPT_PRIVATE, job);
 	curl_easy_setopt(h, CURLOPT_WRITEDATA, job);
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, job);
 	curl_easy_setopt(h, CURLOPT_ERRORBUFFER, job->error);
-	curl_easy_setopt(h, CURLOPT_HTTPHEADER, job->put ? x->put_headers : x->get_headers);
+	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
 	if (job->put) {
 		/* A body in memory goes out in one write with its head; READFUNCTION would not. */
 		curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)job->sent.len);
@@ -421,12 +459,13 @@ deliver(struct xcap *x)
 	while (x->used > 0 && x->jobs[x->head].state == J_DONE) {
 		struct job *job = &x->jobs[x->head];
 		bool body = !job->put && job->status == 200;
-		struct xcap_reply reply = {
+		struct reply reply = {
 			.index = job->index,
 			.user = job->user,
 			.status = job->status,
 			.body = !body ? NULL : job->reply.p ? job->reply.p : "",
 			.len = body ? job->reply.len : 0,
+			.etag = job->etag,
 			.sent = job->sent.p,
 			.sent_len = job->sent.len,
 			.words = job->words,
@@ -510,6 +549,7 @@ submit(struct xcap *x, bool put, uint64_t index, const char *user, const char *b
 	if (!job->user || job->sent.failed)
 		return fault_memory(f);
 	job->put = put;
+	job->conditional = false;
 	job->index = index;
 	job->tries = 0;
 	job->not_before_ms = 0;
@@ -520,9 +560,18 @@ submit(struct xcap *x, bool put, uint64_t index, const char *user, const char *b
 
 int
 xcap_put(struct xcap *x, uint64_t index, const char *user, const char *body, size_t len,
-	 struct fault *f)
+	 const char *etag, struct fault *f)
 {
-	return submit(x, true, index, user, body, len, f);
+	struct job *job;
+
+	if (submit(x, true, index, user, body, len, f) < 0)
+		return f->rc;
+	if (etag) {
+		job = &x->jobs[(x->head + x->used - 1) % x->n_jobs];
+		job->conditional = true;
+		snprintf(job->if_match, sizeof job->if_match, "%s", etag);
+	}
+	return RESITE_OK;
 }
 
 int

@@ -12,17 +12,7 @@
 
 #include "plugins/contacts/buf.h"
 #include "plugins/contacts/fault.h"
-
-struct xcap_reply {
-	uint64_t index;   /* as given with the request */
-	const char *user; /* likewise */
-	long status;      /* HTTP status: 200, 404 and such; 5xx only where other requests pass */
-	const char *body; /* of a GET that was answered 200; else NULL */
-	size_t len;
-	const char *sent; /* the bytes given with the request */
-	size_t sent_len;
-	const char *words; /* the server's: status, reason, begin of the text */
-};
+#include "plugins/contacts/target.h"
 
 struct xcap_options {
 	struct resite_op *op;
@@ -31,8 +21,7 @@ struct xcap_options {
 	const char *ca_file;            /* PEM, for https; NULL: the system's */
 	int64_t timeout_ms;             /* of one request */
 	unsigned connections;
-	/* < 0 (with f filled) stops. */
-	int (*done)(void *arg, const struct xcap_reply *reply, struct fault *f);
+	target_answer *done; /* a 5xx comes here only when other requests pass */
 	void *arg;
 };
 
@@ -41,10 +30,11 @@ struct xcap;
 /* NULL with f filled. */
 struct xcap *xcap_new(const struct xcap_options *options, struct fault *f);
 void xcap_free(struct xcap *x);
-/* Queue a request; waits while too many are on the way.  user and body are copied.  A GET's body
- * is not sent, it is only handed back with the reply, to compare. */
+/* Queue a request; waits while too many are on the way.  user, body and etag are copied.  A GET's
+ * body is not sent, it is only handed back with the reply, to compare.  etag: If-Match; "": as
+ * If-None-Match: *; NULL: unconditional. */
 int xcap_put(struct xcap *x, uint64_t index, const char *user, const char *body, size_t len,
-	     struct fault *f);
+	     const char *etag, struct fault *f);
 int xcap_get(struct xcap *x, uint64_t index, const char *user, const char *body, size_t len,
 	     struct fault *f);
 /* Waits for all replies. */

@@ -25,11 +25,11 @@ static const char config[] =
 	"rev_dns=no\nserver_signature=no\ntcp_accept_no_cl=yes\ntcp_rd_buf_size=262144\n"
 	"tcp_connection_lifetime=600\nlisten=udp:127.0.0.1:%d\nlisten=tcp:127.0.0.1:%d\n"
 	"mpath=\"%s\"\n"
-	"loadmodule \"db_sqlite.so\"\nloadmodule \"tm.so\"\nloadmodule \"sl.so\"\n"
+	"loadmodule \"%s.so\"\nloadmodule \"tm.so\"\nloadmodule \"sl.so\"\n"
 	"loadmodule \"pv.so\"\nloadmodule \"textops.so\"\nloadmodule \"siputils.so\"\n"
 	"loadmodule \"xlog.so\"\nloadmodule \"xhttp.so\"\nloadmodule \"presence.so\"\n"
 	"loadmodule \"xcap_server.so\"\n"
-	"modparam(\"presence|xcap_server\", \"db_url\", \"sqlite:///%s/x.db\")\n"
+	"modparam(\"presence|xcap_server\", \"db_url\", \"%s\")\n"
 	"modparam(\"presence\", \"subs_db_mode\", 0)\n"
 	"modparam(\"xcap_server\", \"xcap_root\", \"/xcap-root/\")\n"
 	"request_route { exit; }\n"
@@ -137,27 +137,51 @@ kamailio_rig_again(struct kamailio_rig *rig)
 	}
 }
 
-void
-kamailio_rig_start(struct kamailio_rig *rig)
+static void
+make_directory(struct kamailio_rig *rig)
+{
+	strcpy(rig->dir, "/tmp/kamailio-rig-XXXXXX");
+	if (!mkdtemp(rig->dir))
+		abort();
+}
+
+static void
+start(struct kamailio_rig *rig, const char *db_module, const char *db_url)
 {
 	char modules[128], file[96];
 	FILE *out;
 
-	strcpy(rig->dir, "/tmp/kamailio-rig-XXXXXX");
-	if (!mkdtemp(rig->dir) || !find_modules(modules))
+	if (!find_modules(modules))
 		abort();
-	run("{ echo 'PRAGMA journal_mode=WAL;'; cat " SQL "standard-create.sql " SQL
-	    "presence-create.sql; } | sqlite3 %s/x.db >/dev/null",
-	    rig->dir);
 	rig->port = kamailio_rig_free_port();
 	snprintf(rig->root, sizeof rig->root, "http://127.0.0.1:%d/xcap-root", rig->port);
 	snprintf(file, sizeof file, "%s/kamailio.cfg", rig->dir);
 	out = fopen(file, "w");
 	if (!out)
 		abort();
-	fprintf(out, config, rig->port, rig->port, modules, rig->dir);
+	fprintf(out, config, rig->port, rig->port, modules, db_module, db_url);
 	fclose(out);
 	kamailio_rig_again(rig);
+}
+
+void
+kamailio_rig_start_on(struct kamailio_rig *rig, const char *db_module, const char *db_url)
+{
+	make_directory(rig);
+	start(rig, db_module, db_url);
+}
+
+void
+kamailio_rig_start(struct kamailio_rig *rig)
+{
+	char url[96];
+
+	make_directory(rig);
+	run("{ echo 'PRAGMA journal_mode=WAL;'; cat " SQL "standard-create.sql " SQL
+	    "presence-create.sql; } | sqlite3 %s/x.db >/dev/null",
+	    rig->dir);
+	snprintf(url, sizeof url, "sqlite:///%s/x.db", rig->dir);
+	start(rig, "db_sqlite", url);
 }
 
 void

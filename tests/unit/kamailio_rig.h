@@ -16,6 +16,8 @@ struct kamailio_rig {
 bool kamailio_rig_possible(void);
 /* Starts one with an empty database; aborts with a message when it does not answer. */
 void kamailio_rig_start(struct kamailio_rig *rig);
+/* The same with a database of the caller's: "db_postgres", "postgres://user:password@host:port/db". */
+void kamailio_rig_start_on(struct kamailio_rig *rig, const char *db_module, const char *db_url);
 /* Ends it, and waits; kamailio_rig_again starts it with the documents that it had. */
 void kamailio_rig_end(struct kamailio_rig *rig);
 void kamailio_rig_again(struct kamailio_rig *rig);
