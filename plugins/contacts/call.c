@@ -76,7 +76,13 @@ call_vault_tick(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 int
 call_open_set(struct call *c, const char *set, unsigned flags, struct vault_set **ret)
 {
-	const char *vault = call_str(c, "vault"), *name = call_str(c, "name");
+	return call_open_set_of(c, call_str(c, "vault"), call_str(c, "name"), set, flags, ret);
+}
+
+int
+call_open_set_of(struct call *c, const char *vault, const char *name, const char *set,
+		 unsigned flags, struct vault_set **ret)
+{
 	struct vault_error err;
 
 	if (vault_open(ret, vault, name, set, flags, call_vault_tick, c, &err) < 0)

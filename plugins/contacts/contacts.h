@@ -46,6 +46,8 @@ int fault_vault(struct fault *f, const struct vault_error *err);
 int call_vault_tick(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 /* Opens a contacts set and proves it; a set of another kind is refused. */
 int call_open_set(struct call *c, const char *set, unsigned flags, struct vault_set **ret);
+int call_open_set_of(struct call *c, const char *vault, const char *name, const char *set,
+		     unsigned flags, struct vault_set **ret);
 
 /* "3 h 12 min" */
 void age_text(char out[AGE_MAX], int64_t ms);

@@ -1,8 +1,11 @@
 /* contacts: the tables that the core sees. */
 #include "plugins/contacts/contacts.h"
+#include "plugins/contacts/convert.h"
+#include "plugins/contacts/diff.h"
 #include "plugins/contacts/export.h"
 #include "plugins/contacts/import.h"
 #include "plugins/contacts/open.h"
+#include "sdk/vault/params.h"
 
 #define SERVER_PARAMS                                                                           \
 	{.name = "server", .summary = "XCAP root, http://host:port/xcap-root",                  \
@@ -92,6 +95,51 @@ static const struct resite_param import_params[] = {
 	{0},
 };
 
+static const char *const target_choices[] = {
+	"dbimpexp", "docitemset", "resource-lists", "xep0227", NULL};
+
+static const struct resite_param convert_params[] = {
+	SOURCE_PARAMS,
+	VAULT_PLACE_PARAMS("contacts", 0),
+	VAULT_READ_PARAMS,
+	{.name = "users_file", .summary = "these users alone, one address a line",
+	 .type = RESITE_T_PATH},
+	{.name = "target", .summary = "file or folder to be made, instead of a vault set",
+	 .type = RESITE_T_PATH},
+	{.name = "target_format", .summary = "format of the target",
+	 .type = RESITE_T_ENUM, .choices = target_choices},
+	{.name = "split", .summary = "the target is a folder with a file for each user",
+	 .type = RESITE_T_BOOL, .def = "false"},
+	{.name = "site", .summary = "the site that the lists of a new set come from",
+	 .type = RESITE_T_STRING},
+	VAULT_GROWTH_PARAMS,
+	{0},
+};
+
+static const struct resite_param diff_params[] = {
+	SOURCE_PARAMS,
+	VAULT_PLACE_PARAMS("contacts", 0),
+	{.name = "set", .summary = "a set of the vault; the newest when not given",
+	 .type = RESITE_T_STRING},
+	{.name = "other", .summary = "file or folder to compare with", .type = RESITE_T_PATH},
+	{.name = "other_format", .summary = "of the other; auto: told by its content",
+	 .type = RESITE_T_ENUM, .def = FORMAT_AUTO, .choices = format_choices},
+	{.name = "other_vault", .summary = "folder of a vault to compare with a set of",
+	 .type = RESITE_T_PATH},
+	{.name = "other_name", .summary = "name of the backup there",
+	 .type = RESITE_T_STRING, .def = "contacts"},
+	{.name = "other_set", .summary = "the set there; the newest when not given",
+	 .type = RESITE_T_STRING},
+	{.name = "lines", .summary = "differences that are listed; all are counted",
+	 .type = RESITE_T_INT, .def = "1000", .min = 0, .max = 100000000},
+	{0},
+};
+
+static const char *const convert_outputs[] = {"users", "bytes", "file", "set", NULL};
+static const char *const diff_outputs[] = {
+	"users", "other_users", "users_same", "users_only", "users_only_other", "users_changed",
+	"contacts_added", "contacts_removed", "contacts_renamed", "contacts_moved",
+	"contacts_watched", "groups_added", "groups_removed", "groups_changed", NULL};
 static const char *const export_outputs[] = {"set", "users", "documents", "bytes", NULL};
 static const char *const import_outputs[] = {"documents", "source", NULL};
 
@@ -120,8 +168,30 @@ static const struct resite_action actions[] = {
 		/* No verify: the probe after apply asks the server, and once is enough. */
 		.apply = import_apply,
 	},
+	{
+		.name = "convert",
+		.summary = "make a file or a vault set of contact lists in another format",
+		.flags = RESITE_ACT_CARRIES,
+		.default_timeout_ms = 30 * 60 * 1000,
+		.params = convert_params,
+		.outputs = convert_outputs,
+		.check = convert_check,
+		.probe = convert_probe,
+		/* No verify: the probe after apply reads what was written, byte for byte. */
+		.apply = convert_apply,
+	},
+	{
+		.name = "diff",
+		.summary = "compare two sets of contact lists, whatever their formats, user by user",
+		.flags = RESITE_ACT_READONLY,
+		.default_timeout_ms = 30 * 60 * 1000,
+		.params = diff_params,
+		.outputs = diff_outputs,
+		.check = diff_check,
+		.probe = diff_probe,
+	},
 };
 
 RESITE_PLUGIN(.name = "contacts", .version = CONTACTS_VERSION,
-	      .summary = "contact lists: XCAP resource-lists, Lync 2010 exports",
+	      .summary = "contact lists of XCAP servers, Lync and XMPP",
 	      .actions = actions, .n_actions = sizeof actions / sizeof *actions)

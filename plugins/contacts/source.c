@@ -1,6 +1,7 @@
 #include "plugins/contacts/source.h"
 
 #include "plugins/contacts/lists.h"
+#include "plugins/contacts/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,16 +40,22 @@ check_age(struct source *s)
 			 (int)(strlen(limit) - strlen(" old")), limit);
 }
 
+static void
+set_facts(struct source *s)
+{
+	/* Lists were read from when the export began: an edit since then may be missing. */
+	s->made_ms = vault_set_started_ms(s->set);
+	s->total = vault_set_count(s->set, "documents");
+	snprintf(s->id, sizeof s->id, "%s", vault_set_digest(s->set));
+}
+
 static int
 open_set(struct source *s)
 {
 	if (call_open_set(s->call, call_str(s->call, "set"), 0, &s->set) < 0)
 		return s->call->f.rc;
-	/* Lists were read from when the export began: an edit since then may be missing. */
-	s->made_ms = vault_set_started_ms(s->set);
-	s->total = vault_set_count(s->set, "documents");
-	snprintf(s->id, sizeof s->id, "%s", vault_set_digest(s->set));
-	return check_site(s);
+	set_facts(s);
+	return contacts_in_set(&s->in, s->set, &s->call->f) < 0 ? s->call->f.rc : check_site(s);
 }
 
 static int
@@ -82,10 +89,25 @@ source_open(struct source *s, struct call *c)
 		return c->f.rc;
 	if (only && users_add_file(&s->only, only, &c->f) < 0)
 		return c->f.rc;
+	users_lower(&s->only);
 	users_sort(&s->only);
 	if (only && s->only.n == 0)
 		return fault_set(&c->f, RESITE_ERR_REFUSED, "%s: it names no user", only);
 	return RESITE_OK;
+}
+
+int
+source_open_as(struct source *s, struct call *c, const struct source_params *params)
+{
+	const char *vault = call_str(c, params->vault), *name = call_str(c, params->name);
+
+	*s = (struct source){.call = c, .path = call_str(c, params->source)};
+	if (s->path)
+		return open_export(s, call_str(c, params->format));
+	if (call_open_set_of(c, vault, name, call_str(c, params->set), 0, &s->set) < 0)
+		return c->f.rc;
+	set_facts(s);
+	return contacts_in_set(&s->in, s->set, &c->f);
 }
 
 void
@@ -106,6 +128,21 @@ source_name(const struct source *s, char out[200])
 		snprintf(out, 200, "%s %s", s->in.format->name, s->path);
 }
 
+/* Addresses have no case, and the list of users comes from elsewhere than the source. */
+static bool
+is_wanted_user(const struct source *s, const char *user)
+{
+	char lower[TEXT_ADDRESS_MAX + 8];
+	size_t i = 0;
+
+	if (s->only.n == 0)
+		return true;
+	for (; user[i] && i + 1 < sizeof lower; i++)
+		lower[i] = user[i] >= 'A' && user[i] <= 'Z' ? (char)(user[i] + 'a' - 'A') : user[i];
+	lower[i] = '\0';
+	return users_have(&s->only, lower);
+}
+
 /* --- reading ------------------------------------------------------------------- */
 
 /* One pass over the source. */
@@ -124,7 +161,7 @@ pass_on(void *arg, const struct document *d, struct fault *f)
 	struct walk *w = arg;
 	struct document own = *d;
 
-	if (w->source->only.n && !users_have(&w->source->only, d->user))
+	if (!is_wanted_user(w->source, d->user))
 		return RESITE_OK;
 	own.index = w->n++;
 	return w->each ? w->each(w->arg, &own, f) : RESITE_OK;
@@ -185,8 +222,8 @@ static const struct {
 	       "sections besides groups and contacts (permissions and such): not imported"),
 };
 
-static void
-tell_remarks(struct call *c, const struct read_stats *stats)
+void
+source_remarks(struct call *c, const struct read_stats *stats)
 {
 	for (size_t i = 0; i < sizeof remarks / sizeof *remarks; i++) {
 		uint64_t n = *(const uint64_t *)(const void *)((const char *)stats +
@@ -209,7 +246,7 @@ walk_export(struct walk *w)
 	if (rc == RESITE_OK && w->hash) {
 		call_log(c, RESITE_LOG_INFO, "%s: taken for %s: %" PRIu64 " users", w->source->path,
 			 w->source->in.format->what, stats.users);
-		tell_remarks(c, &stats);
+		source_remarks(c, &stats);
 	}
 	return rc;
 }
@@ -254,4 +291,42 @@ source_count(struct source *s)
 	for (size_t i = 0; i < sizeof digest; i++)
 		snprintf(s->id + 2 * i, 3, "%02x", digest[i]);
 	return RESITE_OK;
+}
+
+/* --- users ----------------------------------------------------------------------- */
+
+struct chosen {
+	struct source *source;
+	int (*user)(void *arg, const struct model_user *u, struct fault *f);
+	void *arg;
+	uint64_t n;
+};
+
+static int
+choose(void *arg, const struct model_user *u, struct fault *f)
+{
+	struct chosen *ch = arg;
+	struct call *c = ch->source->call;
+	char user[TEXT_ADDRESS_MAX + 8];
+
+	snprintf(user, sizeof user, "sip:%s", model_text(u, u->name));
+	if (!is_wanted_user(ch->source, user))
+		return RESITE_OK;
+	if (++ch->n % 256 == 0) {
+		c->host->progress(c->op, ch->n, ch->source->total, "reading users");
+		if (c->host->time_left_ms(c->op) <= 0)
+			return fault_set(f, RESITE_ERR_CANCELLED, "stopped while reading");
+	}
+	return ch->user(ch->arg, u, f);
+}
+
+int
+source_users(struct source *s, bool native,
+	     int (*user)(void *arg, const struct model_user *u, struct fault *f), void *arg,
+	     struct read_stats *ret)
+{
+	struct chosen chosen = {.source = s, .user = user, .arg = arg};
+	const struct reader reader = {.user = choose, .arg = &chosen, .native = native};
+
+	return contacts_in_read(&s->in, &reader, ret, &s->call->f);
 }

@@ -100,6 +100,15 @@ users_sort(struct users *u)
 	u->n = kept;
 }
 
+void
+users_lower(struct users *u)
+{
+	for (size_t i = 0; i < u->n; i++)
+		for (char *p = u->list[i]; *p; p++)
+			if (*p >= 'A' && *p <= 'Z')
+				*p = (char)(*p + 'a' - 'A');
+}
+
 bool
 users_have(const struct users *u, const char *address)
 {

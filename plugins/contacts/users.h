@@ -19,6 +19,8 @@ int users_add(struct users *u, const char *address, size_t len, struct fault *f)
 int users_add_file(struct users *u, const char *path, struct fault *f);
 /* Sorts, and drops what is there twice; call it after the last add. */
 void users_sort(struct users *u);
+/* To ASCII lower case; before users_sort. */
+void users_lower(struct users *u);
 bool users_have(const struct users *u, const char *address);
 void users_release(struct users *u);
 
