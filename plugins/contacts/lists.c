@@ -90,7 +90,8 @@ add_list(struct buf *out, const struct model_user *u, const struct model_group *
 		add_attribute(out, "r:external", "", external);
 	}
 	buf_puts(out, ">\n    ");
-	add_display_name(out, strcmp(name, MODEL_OTHER) ? name : "Other Contacts");
+	add_display_name(out, strcmp(name, MODEL_OTHER) || name_taken(u, g) ? name
+								      : "Other Contacts");
 	buf_puts(out, "\n");
 	for (uint32_t m = g->first; m != MODEL_NONE; m = u->members[m].next)
 		add_entry(out, u, &u->contacts[u->members[m].contact]);

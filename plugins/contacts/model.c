@@ -29,6 +29,10 @@ model_begin(struct model_user *u, const char *name, size_t len, struct fault *f)
 	u->native_len = 0;
 	u->self_contacts = u->duplicates = 0;
 	memset(u->buckets, 0xff, sizeof u->buckets);
+	while (len > 4 && !strncasecmp(name, "sip:", 4)) {
+		name += 4;
+		len -= 4;
+	}
 	u->name = model_add_text(u, name, len);
 	return u->name == MODEL_NONE ? fault_memory(f) : RESITE_OK;
 }
@@ -135,7 +139,9 @@ merge(struct model_user *u, struct model_contact *c, uint32_t name, uint32_t gro
 const char *
 model_bare(const char *buddy)
 {
-	return strncasecmp(buddy, "sip:", 4) ? buddy : buddy + 4;
+	while (!strncasecmp(buddy, "sip:", 4))
+		buddy += 4;
+	return buddy;
 }
 
 int
@@ -286,13 +292,34 @@ place(struct model_user *u, uint32_t contact, struct fault *f)
 	}
 }
 
+/* Now that members are known: a number that no token could mean, or that an earlier group has, gets
+ * another, so that what is written means the same. */
+static int
+renumber(struct model_user *u, struct fault *f)
+{
+	for (uint32_t i = 0; i < u->n_groups; i++) {
+		const char *number = model_text(u, u->groups[i].number);
+		size_t len = strlen(number);
+
+		if (len && !number[strcspn(number, " \t\r\n")] &&
+		    model_find_group(u, number, len) == i)
+			continue;
+		u->groups[i].number = free_number(u);
+		if (u->groups[i].number == MODEL_NONE) {
+			u->groups[i].number = u->name;
+			return too_much(u, f);
+		}
+	}
+	return RESITE_OK;
+}
+
 int
 model_finish(struct model_user *u, struct fault *f)
 {
 	for (uint32_t i = 0; i < u->n_contacts; i++)
 		if (place(u, i, f) < 0)
 			return f->rc;
-	return RESITE_OK;
+	return renumber(u, f);
 }
 
 void

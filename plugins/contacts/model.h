@@ -113,7 +113,7 @@ int model_add_extra(struct model_user *u, enum model_place place, uint32_t owner
 		    struct fault *f);
 /* The index of the group of that number, or MODEL_NONE. */
 uint32_t model_find_group(const struct model_user *u, const char *number, size_t len);
-/* The address of a contact without "sip:". */
+/* An address without "sip:". */
 const char *model_bare(const char *buddy);
 /* All is added: puts the contacts into their groups.  A contact in no group goes to "~" (made
  * when there is none), one in a group that does not exist to the first group. */

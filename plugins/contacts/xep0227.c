@@ -148,8 +148,8 @@ begin_host(struct level *l, int n, const xmlChar **attributes)
 	struct slice jid = xmlin_attribute(l->word[W_JID], n, attributes);
 	struct buf *host = &l->st->host;
 
-	if (jid.len == 0 || jid.len > 500) {
-		xmlin_refuse(&l->x, "a host without jid");
+	if (jid.len == 0 || jid.len > 500 || memchr(jid.s, '@', jid.len)) {
+		xmlin_refuse(&l->x, "a host without jid, or with one that is none");
 		return;
 	}
 	buf_clear(host);
@@ -256,7 +256,7 @@ end_group(struct level *l)
 	const char *number;
 
 	buf_add(&st->group, "", 1);
-	if (st->group.failed || st->group.len == 1)
+	if (st->group.failed || st->group.len == 1 || st->user.last_contact == MODEL_NONE)
 		return;
 	number = group_number(l, st->group.p);
 	buf_puts(&st->groups, st->groups.len ? " " : "");

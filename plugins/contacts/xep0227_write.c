@@ -117,7 +117,7 @@ put_roster(struct put *p)
 	for (uint32_t i = 0, m = 0, begin; i < u->n_contacts; i++) {
 		for (begin = m; m < u->n_members && u->members[m].contact == i;)
 			m++;
-		if (xep0227_has_jid(model_text(u, u->contacts[i].buddy)))
+		if (p->ours || xep0227_has_jid(model_text(u, u->contacts[i].buddy)))
 			put_item(p, i, u->members + begin, m - begin);
 	}
 	put_extras(p, PLACE_IN_CONTACTS, 0, "\n        ");
