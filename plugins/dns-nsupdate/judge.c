@@ -45,6 +45,8 @@ seen_in_step(const struct zone *z, const uint8_t *name, size_t len)
 		r = rrset_list_find(&z->set, &like);
 		if (r)
 			seen |= GUARD_SEEN | (z->now[r - z->set.v].n ? guard_bit(asked[i]) : 0);
+		if (seen & GUARD_ADDRESS)
+			return seen;
 		if (i == 1 && !seen)
 			return 0;
 	}

@@ -4,60 +4,112 @@
 #include "plugins/dns-nsupdate/step.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* A text that grows.  Not a stream: ten thousand of them cost as much as all else. */
+struct text {
+	char *p;
+	size_t len, cap;
+	bool failed;
+};
 
 static void
-quote(FILE *f, const char *text)
+put_bytes(struct text *t, const char *from, size_t n)
 {
-	for (; *text; text++)
-		if (*text == '\'')
-			fputs("'\\''", f);
-		else
-			fputc(*text, f);
+	if (t->len + n + 1 > t->cap && !t->failed) {
+		size_t cap = (t->len + n + 1) * 2;
+		char *grown = realloc(t->p, cap);
+
+		t->failed = !grown;
+		t->p = grown ? grown : t->p;
+		t->cap = grown ? cap : t->cap;
+	}
+	if (t->failed)
+		return;
+	memcpy(t->p + t->len, from, n);
+	t->p[t->len += n] = '\0';
 }
 
-/* " 'prereq yxrrset NAME TYPE DATA'" for each record; ttl < 0: without one. */
 static void
-by_hand_records(FILE *f, const char *verb, const struct rrset *s, const char *owner, int64_t ttl)
+put(struct text *t, const char *from)
+{
+	put_bytes(t, from, strlen(from));
+}
+
+/* Within single quotes of a shell. */
+static void
+put_quoted(struct text *t, const char *from)
+{
+	for (const char *quote; (quote = strchr(from, '\'')); from = quote + 1) {
+		put_bytes(t, from, (size_t)(quote - from));
+		put(t, "'\\''");
+	}
+	put(t, from);
+}
+
+/* " 'prereq yxrrset NAME TYPE DATA'" for each record. */
+static void
+put_records(struct text *t, const char *verb, const struct rrset *s, const char *owner, bool with_ttl)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		char *data = rrset_data(s, i);
+		char *data = rrset_data(s, i), ttl[16];
 
-		fprintf(f, " '%s ", verb);
-		quote(f, owner);
-		if (ttl >= 0)
-			fprintf(f, " %lld", (long long)ttl);
-		fprintf(f, " %s ", rrset_type_text(s->type));
-		quote(f, data ? data : "?");
-		fputc('\'', f);
+		snprintf(ttl, sizeof(ttl), with_ttl ? " %lu" : "", (unsigned long)s->ttl);
+		put(t, " '");
+		put(t, verb);
+		put(t, " ");
+		put_quoted(t, owner);
+		put(t, ttl);
+		put(t, " ");
+		put(t, rrset_type_text(s->type));
+		put(t, " ");
+		put_quoted(t, data ? data : "?");
+		put(t, "'");
 		free(data);
 	}
+}
+
+/* " 'WORDS NAME TYPE'" */
+static void
+put_rrset(struct text *t, const char *words, const char *owner, const char *type)
+{
+	put(t, " '");
+	put(t, words);
+	put(t, " ");
+	put_quoted(t, owner);
+	put(t, " ");
+	put(t, type);
+	put(t, "'");
 }
 
 char *
 by_hand_text(const struct step *s, const struct change *c)
 {
-	char *text = NULL, *owner = rrset_owner(c->was);
+	char *owner = rrset_owner(c->was);
 	const char *type = rrset_type_text(c->was->type);
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	struct text t = {.failed = !owner};
 
-	if (!f || !owner) {
-		free(owner);
-		if (f)
-			fclose(f);
-		free(text);
-		return NULL;
+	put(&t, "printf '%s\\n' 'server ");
+	put(&t, s->server.host);
+	put(&t, " ");
+	put(&t, s->server.port);
+	put(&t, "' 'zone ");
+	put(&t, c->zone->text);
+	put(&t, "'");
+	if (owner) {
+		put_records(&t, "prereq yxrrset", c->will, owner, false);
+		if (!c->will->n)
+			put_rrset(&t, "prereq nxrrset", owner, type);
+		put_rrset(&t, "update delete", owner, type);
+		put_records(&t, "update add", c->was, owner, true);
 	}
-	fprintf(f, "printf '%%s\\n' 'server %s %s' 'zone %s'", s->server.host, s->server.port,
-		c->zone->text);
-	by_hand_records(f, "prereq yxrrset", c->will, owner, -1);
-	if (!c->will->n)
-		fprintf(f, " 'prereq nxrrset %s %s'", owner, type);
-	fprintf(f, " 'update delete %s %s'", owner, type);
-	by_hand_records(f, "update add", c->was, owner, c->was->ttl);
-	fprintf(f, " send | nsupdate%s", s->send == SEND_GSS ? " -g" : s->has_key ? " -k KEYFILE" : "");
+	put(&t, " send | nsupdate");
+	put(&t, s->send == SEND_GSS ? " -g" : s->has_key ? " -k KEYFILE" : "");
 	free(owner);
-	return fclose(f) == 0 ? text : (free(text), NULL);
+	if (!t.failed)
+		return t.p;
+	free(t.p);
+	return NULL;
 }
 
 int
