@@ -2,25 +2,30 @@
 #include "plugins/groupchat/backup.h"
 #include "plugins/groupchat/call.h"
 #include "plugins/groupchat/restore.h"
+#include "plugins/groupchat/service.h"
+#include "plugins/groupchat/visit.h"
 #include "sdk/vault/params.h"
 
 static const char *const sslmodes[] = {"disable", "prefer", "require", "verify-ca", "verify-full",
 				       NULL};
 
-#define SERVER_PARAMS(what)                                                                     \
+#define LOGIN_PARAMS(what, required)                                                            \
 	{.name = "server", .summary = "database server " what ", host:port",                    \
-	 .type = RESITE_T_ENDPOINT, .flags = RESITE_PARAM_REQUIRED},                            \
+	 .type = RESITE_T_ENDPOINT, .flags = (required)},                                       \
 	{.name = "database", .summary = "the chat service's database",                          \
-	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED},                              \
+	 .type = RESITE_T_STRING, .flags = (required)},                                         \
 	{.name = "user", .summary = "who logs in at the server",                                \
-	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED},                              \
+	 .type = RESITE_T_STRING, .flags = (required)},                                         \
 	{.name = "password", .summary = "the user's password", .type = RESITE_T_SECRET},        \
 	{.name = "sslmode", .summary = "as in libpq; verify-full checks the server's name",     \
 	 .type = RESITE_T_ENUM, .def = "prefer", .choices = sslmodes},                          \
 	{.name = "ca_file", .summary = "certificates (PEM) to trust",                           \
 	 .type = RESITE_T_PATH},                                                                \
 	{.name = "timeout", .summary = "longest wait for one answer",                           \
-	 .type = RESITE_T_DURATION, .def = "10s", .min = 100, .max = 600000},                   \
+	 .type = RESITE_T_DURATION, .def = "10s", .min = 100, .max = 600000}
+
+#define SERVER_PARAMS(what)                                                                     \
+	LOGIN_PARAMS(what, RESITE_PARAM_REQUIRED),                                              \
 	{.name = "maintenance_db", .summary = "database to connect to when another is renamed", \
 	 .type = RESITE_T_STRING, .def = "postgres"},                                           \
 	{.name = "bin_dir", .summary = "folder of pg_dump and pg_restore; default: the newest", \
@@ -59,6 +64,66 @@ static const struct resite_param restore_params[] = {
 	{0},
 };
 
+static const struct resite_param service_params[] = {
+	{.name = "ready", .summary = "where the service answers, host:port",
+	 .type = RESITE_T_ENDPOINT, .flags = RESITE_PARAM_REQUIRED},
+	{.name = "domain", .summary = "XMPP domain that must answer there; default: a connection is enough",
+	 .type = RESITE_T_STRING},
+	{.name = "timeout", .summary = "longest wait for one answer",
+	 .type = RESITE_T_DURATION, .def = "5s", .min = 100, .max = 600000},
+	{.name = "unit", .summary = "systemd unit of the service", .type = RESITE_T_STRING},
+	{.name = "start_command", .summary = "or the words of a command that starts it",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED},
+	{.name = "stop_command", .summary = "and of one that stops it",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED},
+	{.name = "ssh", .summary = "run it there, [user@]host; keys, no password",
+	 .type = RESITE_T_STRING},
+	{0},
+};
+
+static const char *const silences[] = {"unknown", "down", NULL};
+
+static const struct resite_param one_active_params[] = {
+	{.name = "other", .summary = "the other site's server, host:port; may lie in a site that is lost",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED},
+	{.name = "here", .summary = "this site's server: both active is told as such",
+	 .type = RESITE_T_STRING},
+	{.name = "domain", .summary = "XMPP domain that they serve; default: a connection is enough",
+	 .type = RESITE_T_STRING},
+	{.name = "silence", .summary = "what no answer at all means: a cut network looks like that, too",
+	 .type = RESITE_T_ENUM, .def = "unknown", .choices = silences},
+	{.name = "fence", .summary = "words of a command that ends with 0 when the other site is fenced",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED},
+	{.name = "fence_expect", .summary = "and what its last line must say",
+	 .type = RESITE_T_STRING},
+	{.name = "row_query", .summary = "SQL that gives the active server's name: one row, one column",
+	 .type = RESITE_T_STRING},
+	{.name = "row_value", .summary = "and what it must be", .type = RESITE_T_STRING},
+	LOGIN_PARAMS("for row_query", 0),
+	{0},
+};
+
+static const struct resite_param visit_params[] = {
+	{.name = "xmpp", .summary = "the chat server, host:port",
+	 .type = RESITE_T_ENDPOINT, .flags = RESITE_PARAM_REQUIRED},
+	{.name = "jid", .summary = "who signs in, user@domain; the certificate must be the domain's",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED},
+	{.name = "jid_password", .summary = "and the password",
+	 .type = RESITE_T_SECRET, .flags = RESITE_PARAM_REQUIRED},
+	{.name = "rooms", .summary = "rooms to join, room@service",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED | RESITE_PARAM_REPEATED},
+	{.name = "sample", .summary = "newest messages to read in each room",
+	 .type = RESITE_T_INT, .def = "20", .min = 1, .max = 250},
+	{.name = "min_messages", .summary = "fewer in a room's history is a failure",
+	 .type = RESITE_T_INT, .def = "1", .min = 0, .max = INT64_C(1) << 40},
+	{.name = "allow_plaintext", .summary = "sign in without TLS when the server offers none",
+	 .type = RESITE_T_BOOL, .def = "false"},
+	LOGIN_PARAMS("of Prosody, to compare the sample with", 0),
+	{0},
+};
+
+static const char *const one_active_outputs[] = {"other", NULL};
+static const char *const visit_outputs[] = {"messages", "compared", NULL};
 static const char *const backup_outputs[] = {"set", "rows", "bytes", "wal", NULL};
 static const char *const restore_outputs[] = {"set", "rows", "former", NULL};
 
@@ -86,6 +151,50 @@ static const struct resite_action actions[] = {
 		 * before the swap. */
 		.apply = restore_apply,
 		.revert = restore_revert,
+	},
+	{
+		.name = "only-one-active",
+		.summary = "the other site's chat server is down or fenced, or stop",
+		.flags = RESITE_ACT_READONLY,
+		.default_timeout_ms = 60 * 1000,
+		.params = one_active_params,
+		.outputs = one_active_outputs,
+		.check = one_active_check,
+		.verify = one_active_verify,
+	},
+	{
+		.name = "start",
+		.summary = "start the chat service and see it answer",
+		.flags = RESITE_ACT_REVERSIBLE,
+		.default_timeout_ms = 2 * 60 * 1000,
+		.params = service_params,
+		.check = service_check,
+		.probe = start_probe,
+		.apply = start_apply,
+		.verify = start_verify,
+		.revert = start_revert,
+	},
+	{
+		.name = "stop",
+		.summary = "stop the chat service and see that it is gone",
+		.flags = RESITE_ACT_REVERSIBLE,
+		.default_timeout_ms = 2 * 60 * 1000,
+		.params = service_params,
+		.check = service_check,
+		.probe = stop_probe,
+		.apply = stop_apply,
+		.verify = stop_verify,
+		.revert = stop_revert,
+	},
+	{
+		.name = "verify",
+		.summary = "sign in, join rooms, read their history, compare a sample",
+		.flags = RESITE_ACT_READONLY,
+		.default_timeout_ms = 2 * 60 * 1000,
+		.params = visit_params,
+		.outputs = visit_outputs,
+		.check = visit_check,
+		.verify = visit_verify,
 	},
 };
 

@@ -104,10 +104,11 @@ on_wait(void *ctx, int fd)
 }
 
 static int
-run(const struct call *c, const char *param, const char *const argv[], char *const env[],
-    struct tool_end *ret)
+run(const struct call *c, const char *param, bool leaves_service, const char *const argv[],
+    char *const env[], struct tool_end *ret)
 {
-	const struct command cmd = {.argv = (char **)(uintptr_t)argv, .env = env};
+	const struct command cmd = {.argv = (char **)(uintptr_t)argv, .env = env,
+				    .leaves_service = leaves_service};
 	struct watch w = {.c = c, .end = ret};
 	const struct command_io io = {.ctx = &w, .line = on_line, .wait = on_wait};
 	struct command_end end;
@@ -197,7 +198,7 @@ tool_run(const struct pg_login *login, const char *options, const char *const ar
 	if (!env || (*login->password && fd < 0))
 		rc = call_no_memory(login->c);
 	else
-		rc = run(login->c, NULL, argv, env, ret);
+		rc = run(login->c, NULL, false, argv, env, ret);
 	if (fd >= 0)
 		close(fd);
 	free(env);
@@ -236,20 +237,27 @@ tool_failed(const struct pg_login *login, const char *program, const struct tool
 }
 
 int
+command_run_plan(const struct call *c, const char *param, const char *argv[], struct tool_end *ret)
+{
+	char path[512];
+
+	if (!strchr(argv[0], '/') && in_path(argv[0], path))
+		argv[0] = path;
+	return run(c, param, true, argv, environ, ret);
+}
+
+int
 command_of_plan(const struct call *c, const char *param, struct tool_end *ret)
 {
 	uint32_t n = c->host->param_count(c->op, param);
 	const char **argv = calloc(n + 1u, sizeof *argv);
-	char path[512];
 	int rc;
 
 	if (!argv)
 		return call_no_memory(c);
 	for (uint32_t i = 0; i < n; i++)
 		argv[i] = c->host->param_str(c->op, param, i);
-	if (!strchr(argv[0], '/') && in_path(argv[0], path))
-		argv[0] = path;
-	rc = run(c, param, argv, environ, ret);
+	rc = command_run_plan(c, param, argv, ret);
 	free(argv);
 	return rc;
 }

@@ -25,7 +25,13 @@ int tool_run(const struct pg_login *login, const char *options, const char *cons
 /* Fails with a program's exit and its words. */
 int tool_failed(const struct pg_login *login, const char *program, const struct tool_end *end);
 
-/* Runs the operator's command: argv[0] is a path or a name in PATH. */
+#define COMMAND_WORDS_MAX 64
+
+/* Runs an operator's command: argv[0] is a path or a name in PATH.  param: the parameter to
+ * blame when it cannot be started.  A service that it starts stays. */
+int command_run_plan(const struct call *c, const char *param, const char *argv[],
+		     struct tool_end *ret);
+/* Runs the command whose words are the values of param. */
 int command_of_plan(const struct call *c, const char *param, struct tool_end *ret);
 
 #endif

@@ -14,6 +14,9 @@ struct command {
 	const char *cwd;   /* NULL: where we are */
 	const void *input; /* what it reads on stdin; NULL: /dev/null */
 	size_t input_len;
+	/* It starts a service that is to stay: it gets no descriptor but 0 to 2, and so not the
+	 * run's lock, by which what an attempt has left behind is found and ended. */
+	bool leaves_service;
 };
 
 /* What happens meanwhile.  Everything is called from command_run. */
