@@ -80,6 +80,31 @@ says_the_same(const struct zone *z, const struct spot *s, size_t i, const struct
 }
 
 static bool
+is_apart(const struct zone *z, size_t file, size_t at)
+{
+	return at >= z->files[file].len || strchr(" \t\r\n();", zone_bytes(z, file)[at]) != NULL;
+}
+
+/* In a file a quoted word may touch its neighbours; what replaces it may not. */
+static bool
+replace_word(const struct zone *z, struct edits *e, const struct spot *s, const struct zone_token *t,
+	     const char *text)
+{
+	bool before = t->at == 0 || is_apart(z, s->file, t->at - 1);
+	bool behind = is_apart(z, s->file, t->at + t->len);
+	char *apart;
+	bool ok;
+
+	if (before && behind)
+		return edits_add(e, s->file, t->at, t->len, text);
+	if (asprintf(&apart, "%s%s%s", before ? "" : " ", text, behind ? "" : " ") < 0)
+		return false;
+	ok = edits_add(e, s->file, t->at, t->len, apart);
+	free(apart);
+	return ok;
+}
+
+static bool
 remove_word(const struct zone *z, struct edits *e, const struct spot *s, const struct zone_token *t)
 {
 	const char *bytes = zone_bytes(z, s->file);
@@ -122,7 +147,7 @@ change_data(const struct zone *z, struct edits *e, const struct spot *s, const s
 
 	for (size_t i = 0; ok && i < w.n && i < s->n_data; i++)
 		if (!says_the_same(z, s, i, &w))
-			ok = edits_add(e, s->file, s->data[i].at, s->data[i].len, w.v[i]);
+			ok = replace_word(z, e, s, &s->data[i], w.v[i]);
 	ok = ok && (s->n_data == w.n || fit_words(z, e, s, &w));
 	zone_words_release(&w);
 	return ok;
@@ -256,6 +281,12 @@ edit_rrset(struct zone *z, struct edits *e, const struct rrset *will)
 	for (size_t i = 0; ok && i < n; i++)
 		if (w->spots[i].type == will->type)
 			p.all[p.n_all++] = &w->spots[i];
+	for (size_t i = 0; ok && i < p.n_all; i++)
+		if (p.all[i]->n_data == 0) {
+			zone_fail(z, ZONE_BROKEN, "%s:%u: the record has no data", z->files[p.all[i]->file].path,
+				  p.all[i]->line);
+			ok = false;
+		}
 	if (ok) {
 		pair(&p, will);
 		ok = write_pairs(z, e, w, &p, will);
@@ -307,8 +338,10 @@ edit_serial(struct zone *z, struct edits *e, uint32_t serial)
 bool
 zone_edit(struct zone *z, const struct rrset *sets, size_t n, uint32_t serial, struct edits *ret)
 {
-	bool ok = edit_serial(z, ret, serial);
+	bool ok;
 
+	z->err[0] = '\0';
+	ok = edit_serial(z, ret, serial);
 	for (size_t i = 0; ok && i < n; i++)
 		ok = edit_rrset(z, ret, &sets[i]);
 	for (size_t i = 0; ok && i < n; i++) {
@@ -322,8 +355,7 @@ zone_edit(struct zone *z, const struct rrset *sets, size_t n, uint32_t serial, s
 		ok = !w || remove_lines(ret, w);
 	}
 	edits_sort(ret);
-	if (!ok)
-		zone_fail(z, ZONE_IO, "the edit could not be made: out of memory, or a type that cannot be "
-			  "written");
+	if (!ok && !z->err[0])
+		zone_fail(z, ZONE_IO, "out of memory");
 	return ok;
 }

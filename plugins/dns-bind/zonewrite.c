@@ -250,7 +250,7 @@ zone_write_begin(struct zone *z, const struct rrset *sets, size_t n, uint32_t se
 	if (!ret->new_paths || !ret->check_paths)
 		return zone_fail(z, ZONE_IO, "out of memory");
 	if (!zone_edit(z, sets, n, serial, &ret->edits))
-		return ZONE_IO;
+		return ZONE_BROKEN;
 	for (size_t i = 0; i < z->n_files && rc == ZONE_OK; i++)
 		if (is_edited(ret, i))
 			rc = write_new(ret, i);

@@ -50,8 +50,10 @@ edit(struct zone *z, const struct name *x, const struct name *y)
 	zone_write_end(&w);
 	/* Refused is good, an edit that says something else than it should is refused too; here
 	 * only what the reader itself cannot excuse ends the program. */
-	if (rc == ZONE_BROKEN && strstr(z->err, "could not be read again"))
+	if (rc == ZONE_BROKEN && strstr(z->err, "could not be read again")) {
+		fprintf(stderr, "%s\n", z->err);
 		abort();
+	}
 }
 
 int

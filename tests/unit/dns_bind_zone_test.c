@@ -245,6 +245,7 @@ static const struct {
 	{"case of the file stays", "sip 300 A 10.0.0.9", NULL, "SIP A 10.0.0.1\n", "SIP A 10.0.0.9\n", NULL, NULL},
 	{"duplicates become one", "a 300 A 10.0.0.1", NULL, "a A 10.0.0.1\na A 10.0.0.1\n", "a A 10.0.0.1\n", NULL, NULL},
 	{"RFC 3597 data", "a 300 A 10.0.0.9", NULL, "a TYPE1 \\# 4 0a00 0001\n", "a TYPE1 10.0.0.9\n", NULL, NULL},
+	{"words that touch", "t 300 TXT \"a\" \"y\"", NULL, "t TXT\"x\"\"y\"\n", "t TXT \"a\" \"y\"\n", NULL, NULL},
 	{"in an included file", "x.sub 300 A 10.0.0.9", NULL, "a A 10.0.0.1\n$INCLUDE inc sub ; more\n",
 	 "a A 10.0.0.1\n$INCLUDE inc sub ; more\n", "; mine\nx A 10.0.0.1\n", "; mine\nx A 10.0.0.9\n"},
 	{"a mixed RRset gets one TTL", "m 60 A 10.0.0.1\nm 60 A 10.0.0.2", NULL,
@@ -470,7 +471,7 @@ static const struct {
 	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa A 10.0.0.1\n", 0, NULL,
 	 "no domain name"},
 	{"unknown directive", HEAD "$FOO x\n", 0, NULL, ":5: a directive that is none of"},
-	{"NUL", "$TTL 1\n@ SOA a\0b c 1 1 1 1 1\n", 31, NULL, "NUL"},
+	{"NUL", "$TTL 1\n@ SOA a\0b c 1 1 1 1 1\n", 30, NULL, "NUL"},
 	{"UTF-16", "\xff\xfe$\0T\0", 6, NULL, "UTF-16"},
 	{"byte-order mark", "\xef\xbb\xbf" HEAD, 0, NULL, "byte-order mark"},
 	{"raw", "\0\0\0\2\0\0\0\1", 8, NULL, "binary form"},
@@ -481,7 +482,7 @@ static const struct {
 	{"include loops further down", HEAD "$INCLUDE inc\n", 0, "$INCLUDE inc\n", "inc includes itself"},
 	{"include climbs", HEAD "$INCLUDE ../../etc/passwd\n", 0, NULL, "outside of the zone's folder"},
 	{"include of a folder", HEAD "$INCLUDE /tmp\n", 0, NULL, "not a plain file"},
-	{"include with a NUL", HEAD "$INCLUDE a\0b\n", sizeof(HEAD) + 14, NULL, "NUL"},
+	{"include with a NUL", HEAD "$INCLUDE a\0b\n", sizeof(HEAD) + 11, NULL, "NUL"},
 	{"broken in the include", HEAD "$INCLUDE inc\n", 0, "a A 1.1.1.1\nb (\n", "inc:2: the file ends"},
 	{"generate cut", HEAD "$GENERATE 1-2\n", 0, NULL, "$GENERATE is cut"},
 };
@@ -564,13 +565,28 @@ START_TEST(a_huge_line_is_read)
 }
 END_TEST
 
-START_TEST(a_folder_that_is_read_only_changes_nothing)
+START_TEST(a_record_without_data_is_refused)
 {
 	struct rrset_list sets = sets_of("a 300 A 10.0.0.9", NULL);
 	struct zone z;
 
+	write_text("db", HEAD "a A\n");
+	ck_assert_int_eq(read_zone(&z, &sets), ZONE_OK);
+	ck_assert_int_eq(change(&z, &sets, 2026112202), ZONE_BROKEN);
+	ck_assert_msg(strstr(z.err, ":5: the record has no data"), "%s", z.err);
+	zone_release(&z);
+	rrset_list_release(&sets);
+}
+END_TEST
+
+START_TEST(a_folder_that_is_read_only_changes_nothing)
+{
+	struct rrset_list sets;
+	struct zone z;
+
 	if (geteuid() == 0)
 		return; /* root may write anywhere */
+	sets = sets_of("a 300 A 10.0.0.9", NULL);
 	write_text("db", HEAD "a A 10.0.0.1\n");
 	ck_assert_int_eq(read_zone(&z, &sets), ZONE_OK);
 	ck_assert_int_eq(chmod(dir, 0555), 0);
@@ -583,7 +599,7 @@ END_TEST
 
 START_TEST(a_full_disk_changes_nothing)
 {
-	struct rrset_list sets = sets_of("a 300 A 10.0.0.9", NULL);
+	struct rrset_list sets;
 	struct zone z;
 	char command[300];
 	char *is;
@@ -592,6 +608,7 @@ START_TEST(a_full_disk_changes_nothing)
 	snprintf(command, sizeof(command), "mount -t tmpfs -o size=64k none '%s' 2>/dev/null", dir);
 	if (geteuid() != 0 || system(command) != 0)
 		return;
+	sets = sets_of("a 300 A 10.0.0.9", NULL);
 	snprintf(command, sizeof(command), "{ printf '%s'; yes '; filler' | head -c 40000; } >'%s'",
 		 "$TTL 1\\n@ SOA a b 1 1 1 1 1\\na A 10.0.0.1\\n", path_of("db"));
 	ck_assert_int_eq(system(command), 0);
@@ -679,6 +696,7 @@ main(void)
 	tcase_add_loop_test(t, what_is_no_zone_is_refused_with_its_line, 0, sizeof(broken) / sizeof(broken[0]));
 	tcase_add_test(t, generate_is_recognised_where_it_touches);
 	tcase_add_test(t, a_huge_line_is_read);
+	tcase_add_test(t, a_record_without_data_is_refused);
 	tcase_add_test(t, a_folder_that_is_read_only_changes_nothing);
 	tcase_add_test(t, a_full_disk_changes_nothing);
 	tcase_add_test(t, a_serial_is_raised_as_it_is_written);

@@ -99,8 +99,9 @@ judge(const char *zone_text, const char *set, const char *gone)
 		will = l;
 	}
 	free(removed.v);
-	qsort(will.v, will.n, sizeof(*will.v), (int (*)(const void *, const void *))rrset_order);
-	was.v = calloc(will.n, sizeof(*was.v));
+	if (will.n)
+		qsort(will.v, will.n, sizeof(*will.v), (int (*)(const void *, const void *))rrset_order);
+	was.v = calloc(will.n + 1, sizeof(*was.v));
 	for (size_t i = 0; i < will.n; i++, n++) {
 		was.v[i] = (struct rrset){.owner = will.v[i].owner, .owner_len = will.v[i].owner_len,
 					  .type = will.v[i].type};
