@@ -51,7 +51,8 @@ const char *edge_str(struct edge *e, const char *name);
 /* *ret is NUL-terminated and the caller's; digest: SHA-256 in hex. */
 int file_read(struct edge *e, const char *path, char **ret, size_t *ret_len, char digest[FILE_DIGEST]);
 /* Puts text in its place at once, with the old file's owner and mode, durably.  digest_was:
- * RESITE_ERR_CONFLICT when the file is no longer that one. */
+ * RESITE_ERR_CONFLICT when the file is no longer that one; NULL: whatever it is, and also when
+ * there is none. */
 int file_replace(struct edge *e, const char *path, const char *text, size_t len,
 		 const char *digest_was);
 void file_digest(const void *text, size_t len, char ret[FILE_DIGEST]);
@@ -64,8 +65,8 @@ struct http {
 	size_t head_len, body_len;
 };
 
-/* GET, or POST of json when that is not NULL.  host_header, ca_file, credentials
- * ("user:password"): NULL for none. */
+/* GET, or POST of json when that is not NULL.  host_header, credentials ("user:password"):
+ * NULL for none.  Certificates are checked against the parameter ca_file. */
 int http_ask(struct edge *e, const char *url, const char *json, const char *host_header,
 	     const char *credentials, struct http *ret);
 void http_release(struct http *h);
@@ -98,5 +99,10 @@ int opensips_probe(struct resite_op *op, const struct resite_host *host);
 int opensips_apply(struct resite_op *op, const struct resite_host *host);
 int opensips_verify(struct resite_op *op, const struct resite_host *host);
 int opensips_revert(struct resite_op *op, const struct resite_host *host);
+int haproxy_check(struct resite_op *op, const struct resite_host *host);
+int haproxy_probe(struct resite_op *op, const struct resite_host *host);
+int haproxy_apply(struct resite_op *op, const struct resite_host *host);
+int haproxy_verify(struct resite_op *op, const struct resite_host *host);
+int haproxy_revert(struct resite_op *op, const struct resite_host *host);
 
 #endif

@@ -103,8 +103,14 @@ fill(struct edge *e, int fd, const char *aside, const char *path, const char *te
 {
 	struct stat st, mine;
 
-	if (stat(path, &st) < 0 || fstat(fd, &mine) < 0)
-		return file_error(e, "look at", path);
+	if (fstat(fd, &mine) < 0)
+		return file_error(e, "look at", aside);
+	if (stat(path, &st) < 0) {
+		if (errno != ENOENT)
+			return file_error(e, "look at", path);
+		st = mine;
+		st.st_mode = 0644;
+	}
 	if ((st.st_uid != mine.st_uid || st.st_gid != mine.st_gid) &&
 	    fchown(fd, st.st_uid, st.st_gid) < 0)
 		return file_error(e, "keep the owner of", path);
@@ -136,12 +142,12 @@ still_is(struct edge *e, const char *path, const char *digest_was)
 static int
 sync_folder(struct edge *e, const char *path)
 {
+	const char *slash = strrchr(path, '/');
 	char folder[PATH_MAX];
 	int fd, failed;
 
-	snprintf(folder, sizeof(folder), "%s", path);
-	*strrchr(folder, '/') = '\0';
-	fd = open(*folder ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash + 1 - path) : 1, slash ? path : ".");
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return file_error(e, "open", folder);
 	failed = fsync(fd);
@@ -156,15 +162,18 @@ file_replace(struct edge *e, const char *path, const char *text, size_t len, con
 	int fd, rc;
 
 	/* A symbolic link stays one. */
-	if (!realpath(path, real))
-		return file_error(e, "find", path);
+	if (!realpath(path, real)) {
+		if (digest_was || errno != ENOENT)
+			return file_error(e, "find", path);
+		snprintf(real, sizeof(real), "%s", path);
+	}
 	snprintf(aside, sizeof(aside), "%s.resite-XXXXXX", real);
 	fd = mkostemp(aside, O_CLOEXEC);
 	if (fd < 0)
 		return file_error(e, "make a file beside", real);
 	rc = fill(e, fd, aside, real, text, len);
 	close(fd);
-	if (rc == RESITE_OK)
+	if (rc == RESITE_OK && digest_was)
 		rc = still_is(e, real, digest_was);
 	if (rc == RESITE_OK && rename(aside, real) < 0)
 		rc = file_error(e, "replace", real);

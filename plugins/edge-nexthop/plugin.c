@@ -59,6 +59,35 @@ static const struct resite_param opensips_params[] = {
 	CA_FILE, PATIENCE, INTERVAL, {.name = NULL},
 };
 
+static const struct resite_param haproxy_params[] = {
+	{.name = "socket", .type = RESITE_T_PATH,
+	 .summary = "HAProxy's runtime socket ('stats socket' with level admin)"},
+	{.name = "address", .type = RESITE_T_ENDPOINT,
+	 .summary = "instead of socket: a runtime socket that listens on TCP"},
+	{.name = "backend", .type = RESITE_T_STRING,
+	 .flags = RESITE_PARAM_REQUIRED | RESITE_PARAM_REPEATED, .summary = "backends to change, all alike"},
+	{.name = "to", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED | RESITE_PARAM_REPEATED,
+	 .summary = "servers of each backend that shall be ready"},
+	{.name = "others", .type = RESITE_T_ENUM, .def = "maint",
+	 .choices = (const char *const[]){"maint", "drain", "leave", NULL},
+	 .summary = "the other servers of the backends: no more requests, no new sessions, or as they are"},
+	{.name = "weight", .type = RESITE_T_INT, .min = 0, .max = 256,
+	 .summary = "weight of the servers of to; without it they keep theirs"},
+	{.name = "state_file", .type = RESITE_T_PATH,
+	 .summary = "server-state file to write, which HAProxy reads when it starts"},
+	{.name = "url", .type = RESITE_T_URL, .summary = "verify: an address at this HAProxy to ask"},
+	{.name = "host", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED,
+	 .summary = "host names to ask it for, as meet.contoso.example; without it that of url"},
+	{.name = "requests", .type = RESITE_T_INT, .def = "2", .min = 1, .max = 1000,
+	 .summary = "requests for each, all of which must be answered well"},
+	{.name = "http_status", .type = RESITE_T_INT, .def = "200", .min = 100, .max = 599,
+	 .summary = "HTTP status that is well"},
+	{.name = "look_for", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED,
+	 .summary = "text in head or body of the answer that only the new server sends"},
+	CA_FILE, PATIENCE, INTERVAL, {.name = NULL},
+};
+
+static const char *const haproxy_outputs[] = {"servers", NULL};
 static const char *const list_outputs[] = {"next_hops", NULL};
 
 static const struct resite_action actions[] = {
@@ -70,8 +99,12 @@ static const struct resite_action actions[] = {
 	 .flags = RESITE_ACT_REVERSIBLE, .default_timeout_ms = 120000, .params = opensips_params,
 	 .outputs = list_outputs, .check = opensips_check, .probe = opensips_probe,
 	 .apply = opensips_apply, .verify = opensips_verify, .revert = opensips_revert},
+	{.name = "haproxy", .summary = "changes which servers of HAProxy's backends get requests",
+	 .flags = RESITE_ACT_REVERSIBLE, .default_timeout_ms = 60000, .params = haproxy_params,
+	 .outputs = haproxy_outputs, .check = haproxy_check, .probe = haproxy_probe,
+	 .apply = haproxy_apply, .verify = haproxy_verify, .revert = haproxy_revert},
 };
 
 RESITE_PLUGIN(.name = "edge-nexthop", .version = "1",
 	      .summary = "changes where edge proxies send what comes from outside",
-	      .actions = actions, .n_actions = 2)
+	      .actions = actions, .n_actions = 3)

@@ -1,7 +1,8 @@
-/* Lists of next hops, and what proxies say of theirs.  An edited list must still be one, with
+/* Lists of next hops, and what proxies say of theirs and of their servers.  An edited list must still be one, with
  * the destination in it, and undoing it line by line must give the bytes that were there. */
 #include "config.h"
 
+#include "plugins/edge-nexthop/hastate.h"
 #include "plugins/edge-nexthop/list.h"
 #include "plugins/edge-nexthop/shown.h"
 
@@ -89,6 +90,19 @@ as_kamcmd(const char *text, size_t len)
 	free(copy);
 }
 
+static void
+as_haproxy(const char *text, size_t len)
+{
+	char *copy = strndup(text, len), err[HA_ERR], words[20];
+	struct ha_servers servers;
+
+	if (copy && ha_parse(copy, &servers, err))
+		ha_release(&servers);
+	if (copy)
+		ha_stat_status(copy, "meet", "dr", words, sizeof(words));
+	free(copy);
+}
+
 /* The first byte says which of them it is. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -104,6 +118,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		as_json(text, len - 1);
 	} else if (*data == 'C') {
 		as_kamcmd(text, len - 1);
+	} else if (*data == 'H') {
+		as_haproxy(text, len - 1);
 	} else {
 		as_list(&list_kamailio, text, len - 1, false);
 		as_list(&list_kamailio, text, len - 1, true);

@@ -507,6 +507,184 @@ START_TEST(kamcmd_serves_as_well_as_http)
 }
 END_TEST
 
+START_TEST(a_second_reload_within_seconds_waits)
+{
+	struct fakehost *fh = new_step();
+	time_t began = time(NULL);
+
+	end();
+	start(2);
+	ck_call(fh, FAKEHOST_APPLY, RESITE_OK, "");
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_PUT_BACK), RESITE_OK);
+	ck_assert_int_ge(time(NULL) - began, 1);
+	fakehost_param_clear(fh, "reload_wait");
+	fakehost_param(fh, "reload_wait", "0s");
+	ck_call(fh, FAKEHOST_APPLY, RESITE_ERR_TRANSIENT, "Ongoing reload");
+	ck_assert_ptr_nonnull(strstr(fakehost_failure(fh), "the proxy may have the old ones"));
+	/* The next attempt finds the file right and the proxy behind it. */
+	ck_call(fh, FAKEHOST_PROBE, RESITE_OK, "");
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 1);
+	ck_call(fh, FAKEHOST_VERIFY, RESITE_PENDING, "the proxy's list is not the file's");
+	fakehost_param_clear(fh, "reload_wait");
+	fakehost_param(fh, "reload_wait", "5s");
+	ck_call(fh, FAKEHOST_APPLY, RESITE_OK, "");
+	ck_call(fh, FAKEHOST_PROBE, RESITE_OK, "");
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_list_that_the_proxy_does_not_take_is_put_back)
+{
+	struct fakehost *fh = new_step();
+	char before[4096], other[128];
+
+	/* A name that does not resolve is dropped by Kamailio without a word. */
+	strcpy(before, read_list());
+	fakehost_param_clear(fh, "to");
+	fakehost_param(fh, "to", "sip:no.such.invalid;transport=tcp");
+	ck_call(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "The former list was put back");
+	ck_assert_ptr_nonnull(strstr(fakehost_failure(fh), "do all names in it resolve?"));
+	ck_assert_str_eq(read_list(), before);
+	/* Another file than the one that it reads. */
+	snprintf(other, sizeof(other), "%s.other", rig.list);
+	ck_assert(rename(rig.list, other) == 0);
+	write_list("%s", before);
+	fakehost_param_clear(fh, "list");
+	fakehost_param(fh, "list", other);
+	fakehost_param_clear(fh, "to");
+	fakehost_param(fh, "to", rig.dr);
+	ck_call(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "the list that it is configured with");
+	fakehost_free(fh);
+}
+END_TEST
+
+static const struct {
+	const char *text; /* NULL: no file */
+	const char *says;
+} bad_files[] = {
+	{NULL, "No such file or directory"},
+	{"", "it is empty"},
+	{"# nothing but a comment\n", "no destination of set 1"},
+	{"2 sip:127.0.0.1:9\n", "no destination of set 1"},
+	{"1 sip:127.0.0.1:9\ngarbage\n", "line 2: no set id"},
+	{"1 sip:127.0.0.1:9\n1 sip:127.0.0.1:9 0 0 x\x01y\n", "line 2: a control character"},
+	{"1 sip:127.0.0.1:9\n1\n", "line 2: a set id without a destination"},
+};
+
+START_TEST(a_bad_list_is_left_as_it_is)
+{
+	struct fakehost *fh = new_step();
+
+	for (size_t i = 0; i < sizeof(bad_files) / sizeof(*bad_files); i++) {
+		if (bad_files[i].text)
+			write_list("%s", bad_files[i].text);
+		else
+			ck_assert(unlink(rig.list) == 0);
+		ck_call(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, bad_files[i].says);
+		ck_call(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, bad_files[i].says);
+		if (bad_files[i].text)
+			ck_assert_str_eq(read_list(), bad_files[i].text);
+	}
+	fakehost_param_clear(fh, "list");
+	fakehost_param(fh, "list", rig.dir);
+	ck_call(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, "no regular file");
+	fakehost_free(fh);
+}
+END_TEST
+
+static void
+somebody_edits(void *arg)
+{
+	write_list("1 %s 0 5 duid=primary # edited\n", (const char *)arg);
+}
+
+START_TEST(an_edit_by_somebody_else_is_not_lost)
+{
+	struct fakehost *fh = new_step();
+	char now[4096];
+
+	fakehost_on_sync(fh, somebody_edits, rig.primary);
+	ck_call(fh, FAKEHOST_APPLY, RESITE_ERR_CONFLICT, "changed by somebody else");
+	snprintf(now, sizeof(now), "1 %s 0 5 duid=primary # edited\n", rig.primary);
+	ck_assert_str_eq(read_list(), now);
+	fakehost_on_sync(fh, NULL, NULL);
+	ck_call(fh, FAKEHOST_APPLY, RESITE_OK, "");
+	/* After it: the line is no longer what we wrote. */
+	write_list("1 %s 0 99 duid=primary # edited\n", rig.dr);
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_PUT_BACK), RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_CONFLICT), 2);
+	ck_assert_ptr_nonnull(strstr(read_list(), rig.dr));
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_FORCE), RESITE_OK);
+	ck_assert_ptr_nonnull(strstr(read_list(), rig.primary));
+	write_list("2 sip:127.0.0.1:9\n");
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_LOOK), RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_GONE), 2);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(nothing_is_changed_before_it_can_be_undone)
+{
+	struct fakehost *fh = new_step();
+	char before[4096];
+
+	strcpy(before, read_list());
+	fakehost_fail_undo(fh, 1);
+	ck_assert_int_lt(fakehost_call(fh, FAKEHOST_APPLY), 0);
+	ck_assert_str_eq(read_list(), before);
+	end();
+	ck_call(fh, FAKEHOST_PROBE, RESITE_ERR_TRANSIENT, "127.0.0.1");
+	ck_call(fh, FAKEHOST_APPLY, RESITE_ERR_TRANSIENT, "127.0.0.1");
+	ck_call(fh, FAKEHOST_VERIFY, RESITE_ERR_CONFLICT, "not as it was written");
+	ck_assert_str_eq(read_list(), before);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(an_answer_from_another_next_hop_is_not_well)
+{
+	struct fakehost *fh = new_step();
+
+	ck_call(fh, FAKEHOST_APPLY, RESITE_OK, "");
+	fakehost_param_clear(fh, "look_for");
+	fakehost_param(fh, "look_for", "X-Site: primary");
+	ck_call(fh, FAKEHOST_VERIFY, RESITE_PENDING, "does not say 'X-Site: primary' but X-Site: dr");
+	fakehost_param_clear(fh, "look_for");
+	fakehost_param_clear(fh, "to");
+	fakehost_param(fh, "to", "sip:127.0.0.1:9;transport=tcp");
+	fakehost_param_clear(fh, "patience");
+	fakehost_param(fh, "patience", "4s");
+	ck_call(fh, FAKEHOST_APPLY, RESITE_OK, "");
+	ck_call(fh, FAKEHOST_VERIFY, RESITE_PENDING, "was answered with");
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(what_is_not_permitted_is_said)
+{
+	struct fakehost *fh = new_step();
+	char before[4096];
+
+	strcpy(before, read_list());
+	if (getuid() == 0) {
+		chmod(rig.dir, 0755);
+		ck_assert(setresuid(65534, 65534, 0) == 0);
+		seteuid(65534);
+	} else {
+		chmod(rig.dir, 0555);
+	}
+	ck_call(fh, FAKEHOST_PROBE, RESITE_OK, "");
+	ck_call(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "give the user that resite runs as the right");
+	ck_assert_str_eq(read_list(), before);
+	if (getuid() != 65534)
+		chmod(rig.dir, 0755);
+	else
+		ck_assert(seteuid(0) == 0 && setresuid(0, 0, 0) == 0);
+	fakehost_free(fh);
+}
+END_TEST
+
 static Suite *
 edge_suite(void)
 {
@@ -524,6 +702,13 @@ edge_suite(void)
 	tcase_add_checked_fixture(real, make_rig, drop_rig);
 	tcase_add_test(real, the_next_hop_moves_and_comes_back);
 	tcase_add_test(real, kamcmd_serves_as_well_as_http);
+	tcase_add_test(real, a_second_reload_within_seconds_waits);
+	tcase_add_test(real, a_list_that_the_proxy_does_not_take_is_put_back);
+	tcase_add_test(real, a_bad_list_is_left_as_it_is);
+	tcase_add_test(real, an_edit_by_somebody_else_is_not_lost);
+	tcase_add_test(real, nothing_is_changed_before_it_can_be_undone);
+	tcase_add_test(real, an_answer_from_another_next_hop_is_not_well);
+	tcase_add_test(real, what_is_not_permitted_is_said);
 	if (access(KAMAILIO, X_OK) == 0)
 		suite_add_tcase(s, real);
 	else
