@@ -87,6 +87,13 @@ int rpc_reload(struct edge *e);
  * RESITE_PENDING: not the one. */
 int through_check(struct edge *e);
 
+/* --- haruntime.c -------------------------------------------------------------------------- */
+
+/* Asks HAProxy and returns all that it says, for the caller to free. */
+int runtime_ask(struct edge *e, const char *command, char **ret);
+/* Tells HAProxy; when it says anything the command was not carried out: RESITE_ERR_REFUSED. */
+int runtime_tell(struct edge *e, const char *command);
+
 /* --- the actions --------------------------------------------------------------------------- */
 
 int kamailio_check(struct resite_op *op, const struct resite_host *host);

@@ -6,11 +6,8 @@
 #include "plugins/edge-nexthop/edge.h"
 #include "plugins/edge-nexthop/hastate.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define UNDO_HAPROXY 1
@@ -24,124 +21,13 @@ struct work {
 	struct ha_want want;
 };
 
-/* --- the socket --------------------------------------------------------------------------- */
-
-static int
-connect_unix(struct edge *e, const char *path, int *ret_fd)
-{
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int fd, err;
-
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return net_error(&e->net, RESITE_ERR_INVALID, "%s: longer than a socket's name may be",
-				 path);
-	strcpy(sa.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0) {
-		*ret_fd = fd;
-		return RESITE_OK;
-	}
-	err = errno;
-	if (fd >= 0)
-		close(fd);
-	if (err == EACCES || err == EPERM)
-		return net_error(&e->net, RESITE_ERR_REFUSED, "%s: %s; give the user that resite runs "
-				 "as the right to it (mode, user or group of 'stats socket')", path,
-				 strerror(err));
-	return net_error(&e->net, RESITE_ERR_TRANSIENT, "%s: %s", path, strerror(err));
-}
-
-static int
-connect_runtime(struct edge *e, int *ret_fd)
-{
-	const char *path = edge_str(e, "socket");
-	struct net_endpoint ep;
-
-	if (path)
-		return connect_unix(e, path, ret_fd);
-	if (!net_endpoint_parse(edge_str(e, "address"), NULL, &ep))
-		return net_error(&e->net, RESITE_ERR_INVALID, "address is no host:port");
-	return net_connect(&e->net, &ep, SOCK_STREAM, ret_fd);
-}
-
-/* All that comes, for the caller to free; HAProxy closes after its answer. */
-static int
-read_answer(struct edge *e, int fd, const char *command, char **ret)
-{
-	int64_t until = net_now_ms() + e->net.patience_ms;
-	size_t len = 0, cap = 0, got = 1;
-	char *text = NULL;
-	int rc = RESITE_OK;
-
-	while (rc == RESITE_OK && got) {
-		if (cap - len < 4097) {
-			char *grown = cap > RPC_MAX_BYTES ? NULL : realloc(text, cap + 65536);
-
-			if (!grown) {
-				rc = net_error(&e->net, RESITE_ERR_TRANSIENT,
-					       "the answer to '%s' is too long", command);
-				break;
-			}
-			text = grown;
-			cap += 65536;
-		}
-		rc = net_recv(&e->net, fd, text + len, cap - len - 1, until, &got);
-		len += rc == RESITE_OK ? got : 0;
-	}
-	if (rc == RESITE_PENDING)
-		rc = net_error(&e->net, RESITE_ERR_TRANSIENT, "HAProxy has not ended its answer to '%s' in "
-			       "%lld ms", command, (long long)e->net.patience_ms);
-	if (rc != RESITE_OK) {
-		free(text);
-		return rc;
-	}
-	text[len] = '\0';
-	*ret = text;
-	return RESITE_OK;
-}
-
-static int
-ask(struct edge *e, const char *command, char **ret)
-{
-	char line[400];
-	int fd, rc = connect_runtime(e, &fd);
-
-	if (rc != RESITE_OK)
-		return rc;
-	snprintf(line, sizeof(line), "%s\n", command);
-	rc = net_send(&e->net, fd, line, strlen(line));
-	if (rc == RESITE_OK)
-		rc = read_answer(e, fd, command, ret);
-	close(fd);
-	return rc;
-}
-
-/* A command that says something has not been carried out. */
-static int
-tell(struct edge *e, const char *command)
-{
-	char *answer, *end;
-	int rc = ask(e, command, &answer);
-
-	if (rc != RESITE_OK)
-		return rc;
-	for (char *p = answer; *p; p++)
-		if (!isprint((unsigned char)*p))
-			*p = ' ';
-	for (end = answer + strlen(answer); end > answer && end[-1] == ' ';)
-		*--end = '\0';
-	if (*answer)
-		rc = net_error(&e->net, RESITE_ERR_REFUSED, "HAProxy answered '%s' with '%.200s'", command,
-			       answer);
-	free(answer);
-	return rc;
-}
+/* --- what the plan wants ------------------------------------------------------------------- */
 
 static int
 read_servers(struct edge *e, struct ha_servers *ret)
 {
 	char err[HA_ERR], *text;
-	int rc = ask(e, "show servers state", &text);
+	int rc = runtime_ask(e, "show servers state", &text);
 
 	*ret = (struct ha_servers){0};
 	if (rc != RESITE_OK)
@@ -152,8 +38,6 @@ read_servers(struct edge *e, struct ha_servers *ret)
 	free(text);
 	return rc;
 }
-
-/* --- what the plan wants ------------------------------------------------------------------- */
 
 static void
 work_release(struct work *w)
@@ -274,7 +158,7 @@ write_state_file(struct edge *e)
 
 	if (!path)
 		return RESITE_OK;
-	rc = ask(e, "show servers state", &text);
+	rc = runtime_ask(e, "show servers state", &text);
 	if (rc == RESITE_OK) {
 		rc = file_replace(e, path, text, strlen(text), NULL);
 		free(text);
@@ -367,7 +251,7 @@ set_value(struct edge *e, const char *backend, const char *name, enum ha_what wh
 
 	snprintf(command, sizeof(command), "set server %s/%s %s %s", backend, name, ha_what_name(what),
 		 ha_value(what, value, buf));
-	return tell(e, command);
+	return runtime_tell(e, command);
 }
 
 static int
@@ -462,7 +346,7 @@ static int
 servers_are_up(struct edge *e, const struct work *w)
 {
 	char status[64], *csv;
-	int rc = ask(e, "show stat", &csv);
+	int rc = runtime_ask(e, "show stat", &csv);
 
 	if (rc != RESITE_OK)
 		return rc;

@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +51,19 @@ answers(int port)
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	bool ok = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
 
+	close(fd);
+	return ok;
+}
+
+static bool
+socket_answers(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	bool ok;
+
+	strcpy(a.sun_path, rig.socket);
+	ok = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
 	close(fd);
 	return ok;
 }
@@ -194,9 +208,9 @@ start_haproxy(void)
 		execl(HAPROXY, "haproxy", "-db", "-f", cfg, (char *)NULL);
 		_exit(127);
 	}
-	for (int i = 0; i < 500 && !answers(rig.ports[0]); i++)
+	for (int i = 0; i < 500 && !(answers(rig.ports[0]) && socket_answers()); i++)
 		usleep(20000);
-	ck_assert_msg(answers(rig.ports[0]), "no answer; see %s", log);
+	ck_assert_msg(socket_answers(), "no answer; see %s", log);
 }
 
 static void
