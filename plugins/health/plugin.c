@@ -1,7 +1,7 @@
 /* health: asks a service from outside whether it works.  All its actions only verify. */
 #include "config.h"
 
-#include "plugins/health/health.h"
+#include "plugins/health/cert.h"
 
 #define PATIENCE                                                                        \
 	{.name = "patience", .type = RESITE_T_DURATION, .def = "5s", .min = 50, .max = 300000, \
@@ -69,6 +69,32 @@ static const struct resite_param sip_params[] = {
 	PATIENCE, INTERVAL, {.name = NULL},
 };
 
+static const struct resite_param certificate_params[] = {
+	{.name = "endpoint", .type = RESITE_T_ENDPOINT,
+	 .flags = RESITE_PARAM_REQUIRED | RESITE_PARAM_REPEATED,
+	 .summary = "TLS servers whose certificates are looked at"},
+	{.name = "starttls", .type = RESITE_T_ENUM, .def = "none",
+	 .choices = (const char *const[]){"none", "ldap", "xmpp-client", NULL},
+	 .summary = "how they are asked for TLS, where it does not begin at once"},
+	{.name = "names", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED,
+	 .summary = "names and addresses that each certificate must hold; without it the endpoint's host"},
+	{.name = "server_name", .type = RESITE_T_STRING,
+	 .summary = "name that the server is asked for (SNI, XMPP domain); without it the first of names"},
+	{.name = "ca_file", .type = RESITE_T_PATH,
+	 .summary = "certificate authorities to trust; without it the system's"},
+	{.name = "min_days", .type = RESITE_T_INT, .def = "14", .min = 0, .max = 3650,
+	 .summary = "days for which the whole chain must still be valid"},
+	{.name = "revocation", .type = RESITE_T_ENUM, .def = "ignore",
+	 .choices = (const char *const[]){"ignore", "reachable", "required", NULL},
+	 .summary = "CRL and OCSP addresses in the chain: not looked at, must answer, must be there and answer"},
+	{.name = "resolver", .type = RESITE_T_ENDPOINT, .flags = RESITE_PARAM_REPEATED,
+	 .summary = "DNS servers for these addresses, of those that survive; without it the system's"},
+	{.name = "lost_networks", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED,
+	 .summary = "networks where these addresses do not count: those of the site that may be lost"},
+	PATIENCE, INTERVAL, {.name = NULL},
+};
+
+static const char *const certificate_outputs[] = {"days_left", NULL};
 static const char *const tcp_outputs[] = {"connect_ms", NULL};
 static const char *const dns_outputs[] = {"answer", NULL};
 static const char *const sip_outputs[] = {"server", "status", "ms", "signed_in", NULL};
@@ -83,7 +109,11 @@ static const struct resite_action actions[] = {
 	{.name = "sip", .summary = "can users of this domain sign in, the way their clients do?",
 	 .flags = RESITE_ACT_READONLY, .default_timeout_ms = 120000, .params = sip_params,
 	 .outputs = sip_outputs, .check = sip_check, .verify = sip_verify},
+	{.name = "certificate",
+	 .summary = "would clients accept these servers' certificates, and still without the lost site?",
+	 .flags = RESITE_ACT_READONLY, .default_timeout_ms = 60000, .params = certificate_params,
+	 .outputs = certificate_outputs, .check = certificate_check, .verify = certificate_verify},
 };
 
 RESITE_PLUGIN(.name = "health", .version = "1", .summary = "asks services whether they work",
-	      .actions = actions, .n_actions = 3)
+	      .actions = actions, .n_actions = 4)
