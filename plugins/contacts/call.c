@@ -1,5 +1,6 @@
 #include "plugins/contacts/contacts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -177,17 +178,59 @@ is_wanted(const struct compare *cmp, uint64_t index)
 	       index % cmp->step == (place >> 32) % cmp->step;
 }
 
+/* Is nothing to be written?  A list that cannot be merged is one that differs. */
+static bool
+judge_list(struct compare *cmp, const struct reply *reply, struct fault *why)
+{
+	struct merged *m = &cmp->merged;
+
+	why->rc = RESITE_OK;
+	if (merge_decide(m, cmp->existing, reply->body, reply->len, reply->sent, reply->sent_len,
+			 why) < 0)
+		return false;
+	if (m->added.n > 0) {
+		cmp->adding++;
+		cmp->added += m->added.n;
+		if (merge_written_ms(reply->etag) > cmp->made_ms) {
+			cmp->newer++;
+			cmp->back += m->added.n;
+		}
+	}
+	cmp->keeping += m->only.n > 0;
+	cmp->kept += m->only.n;
+	return m->leave;
+}
+
+/* "30 bytes" or, in a merge, who is added; those whom the target's user may have deleted. */
 static void
-note(struct compare *cmp, const struct reply *reply)
+describe_change(const struct compare *cmp, const struct reply *reply, const struct fault *why,
+		char out[500])
+{
+	const struct merged *m = &cmp->merged;
+
+	if (why->rc != RESITE_OK)
+		snprintf(out, 500, "left as it is: %.400s", why->text);
+	else if (m->added.n)
+		snprintf(out, 500, "the same and %" PRIu64 " more: %s%s", m->added.n, m->added.names,
+			 merge_written_ms(reply->etag) > cmp->made_ms
+				 ? " (not in the newer list at the target: deleted there?)" : "");
+	else
+		snprintf(out, 500, "list of %zu bytes", reply->sent_len);
+}
+
+static void
+note(struct compare *cmp, const struct reply *reply, const struct fault *why)
 {
 	struct call *c = cmp->call;
-	char was[64] = "no list", will_be[64];
+	char was[64] = "no list", will_be[500];
 
-	snprintf(will_be, sizeof will_be, "list of %zu bytes", reply->sent_len);
+	describe_change(cmp, reply, why, will_be);
 	if (reply->status == 200)
-		snprintf(was, sizeof was, "another list, of %zu bytes", reply->len);
+		snprintf(was, sizeof was, "%s list, of %zu bytes",
+			 cmp->existing == EXISTING_MERGE ? "a" : "another", reply->len);
 	if (cmp->looked == cmp->same + 1)
-		snprintf(cmp->first, sizeof cmp->first, "%s has %s at the server", reply->user, was);
+		snprintf(cmp->first, sizeof cmp->first, "%s has %s at the server%.100s", reply->user, was,
+			 cmp->merged.added.n ? ", without all of the saved contacts" : "");
 	if (cmp->tell)
 		c->host->change(c->op, reply->user, was, will_be);
 }
@@ -197,17 +240,17 @@ compared(void *arg, const struct reply *reply, struct fault *f)
 {
 	struct compare *cmp = arg;
 	struct call *c = cmp->call;
+	struct fault why;
 
 	cmp->looked++;
 	if (reply->status != 200 && reply->status != 404)
 		return fault_set(f, reply->status >= 500 ? RESITE_ERR_TRANSIENT : RESITE_ERR_REFUSED,
 				 "%s GET: %s: %s", call_str(c, "server"), reply->user, reply->words);
 	cmp->absent += reply->status == 404;
-	if (reply->status == 200 && reply->len == reply->sent_len &&
-	    !memcmp(reply->body, reply->sent, reply->len))
+	if (judge_list(cmp, reply, &why))
 		cmp->same++;
 	else
-		note(cmp, reply);
+		note(cmp, reply, &why);
 	c->host->progress(c->op, cmp->looked,
 			  cmp->whole + (cmp->end - cmp->whole) / cmp->step, "comparing lists");
 	return RESITE_OK;
@@ -220,9 +263,10 @@ compare_begin(struct compare *cmp, struct call *c)
 
 	cmp->call = c;
 	cmp->looked = cmp->same = cmp->absent = 0;
+	cmp->adding = cmp->added = cmp->newer = cmp->back = cmp->keeping = cmp->kept = 0;
 	cmp->first[0] = '\0';
 	rc = target_open(&cmp->target, cmp->kind, c, cmp->use, compared, cmp);
-	return rc == RESITE_OK ? rc : target_close(&cmp->target, rc);
+	return rc == RESITE_OK ? rc : compare_end(cmp, rc);
 }
 
 int
@@ -236,5 +280,7 @@ compare_each(void *arg, const struct document *d, struct fault *f)
 int
 compare_end(struct compare *cmp, int rc)
 {
-	return target_close(&cmp->target, rc);
+	rc = target_close(&cmp->target, rc);
+	merge_release(&cmp->merged);
+	return rc;
 }

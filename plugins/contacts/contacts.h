@@ -3,6 +3,7 @@
 #define CONTACTS_CONTACTS_H
 
 #include "plugins/contacts/documents.h"
+#include "plugins/contacts/merge.h"
 #include "plugins/contacts/target.h"
 #include "plugins/contacts/users.h"
 #include "plugins/contacts/xcap.h"
@@ -65,16 +66,22 @@ struct compare {
 	/* Set by the caller: which are read from the target. */
 	const struct target_kind *kind;
 	enum target_use use;
+	enum existing existing;        /* a list is the same when nothing would be written */
+	int64_t made_ms;               /* of the source: a list written later is newer */
 	uint64_t whole;                /* all before it, */
 	uint64_t step, end;            /* and of the others before end one in step, */
 	uint64_t also;                 /* and the one of this number, counted from 1; 0: none */
 	bool tell;                     /* host->change for each that differs */
 	/* The answer. */
 	uint64_t looked, same, absent; /* the rest of looked differs */
+	uint64_t adding, added;        /* lists that a merge adds to, and contacts in all */
+	uint64_t newer, back;          /* of these the lists that are newer than the source, ... */
+	uint64_t keeping, kept;        /* lists with contacts at the target alone, and these */
 	char first[300];               /* what the first that is not the same is like */
 	/* Inner. */
 	struct call *call;
 	struct target target;
+	struct merged merged;
 };
 
 /* One in so many of total gives about want documents; 1: all, also when want is 0. */

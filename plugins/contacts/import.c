@@ -105,12 +105,57 @@ import_check(struct resite_op *op, const struct resite_host *host)
 
 /* --- probe --------------------------------------------------------------------- */
 
+static enum existing
+existing_of(struct call *c)
+{
+	const char *word = call_str(c, "existing");
+
+	return !strcmp(word, "merge") ? EXISTING_MERGE
+				      : !strcmp(word, "keep") ? EXISTING_KEEP : EXISTING_REPLACE;
+}
+
+/* Which deleted contacts would come back: those that the target alone has, and those that it has
+ * not, when somebody deleted them there. */
+static void
+tell_merge(struct call *c, const struct compare *cmp)
+{
+	char text[400];
+
+	if (cmp->adding) {
+		snprintf(text, sizeof text, "merging adds %" PRIu64 " contacts to %" PRIu64
+			 " lists at the target; those that were deleted there since the lists were saved "
+			 "come back (certainly newer there: %" PRIu64 " of the lists, %" PRIu64
+			 " of the contacts)", cmp->added, cmp->adding, cmp->newer, cmp->back);
+		c->host->loss(c->op, text);
+	}
+	if (cmp->keeping) {
+		snprintf(text, sizeof text, "%" PRIu64 " contacts in %" PRIu64 " lists are at the target "
+			 "alone and stay; those that were deleted where the lists were saved come back",
+			 cmp->kept, cmp->keeping);
+		c->host->loss(c->op, text);
+	}
+}
+
+static void
+tell_missing(const struct source *s)
+{
+	char text[600], name[200];
+
+	if (s->missing == 0)
+		return;
+	source_name(s, name);
+	snprintf(text, sizeof text, "%" PRIu64 " of %zu named users have no list in %s: %s%s",
+		 s->missing, s->only.n, name, s->missing_names, s->missing > 5 ? ", ..." : "");
+	s->call->host->loss(s->call->op, text);
+}
+
 static void
 tell_loss(const struct source *s, const struct compare *cmp)
 {
 	struct call *c = s->call;
 	char age[AGE_MAX], name[200], text[400];
-	uint64_t other = cmp->looked - cmp->same - cmp->absent;
+	uint64_t other = cmp->existing == EXISTING_KEEP ? cmp->same
+							: cmp->looked - cmp->same - cmp->absent;
 
 	age_text(age, wall_ms() - s->made_ms);
 	source_name(s, name);
@@ -118,12 +163,15 @@ tell_loss(const struct source *s, const struct compare *cmp)
 		 "contact lists of %" PRIu64 " users come from %s, %s: later changes are lost",
 		 s->total, name, age);
 	c->host->loss(c->op, text);
-	if (other == 0)
+	tell_missing(s);
+	tell_merge(c, cmp);
+	if (other == 0 || cmp->existing == EXISTING_MERGE)
 		return;
 	snprintf(text, sizeof text,
-		 "of %" PRIu64 " users looked at, %" PRIu64
-		 " have another list at the target, which will be overwritten",
-		 cmp->looked, other);
+		 "of %" PRIu64 " users looked at, %" PRIu64 " have %s", cmp->looked, other,
+		 cmp->existing == EXISTING_KEEP
+			 ? "a list at the target, which stays: the saved one is not used"
+			 : "another list at the target, which will be overwritten");
 	c->host->loss(c->op, text);
 }
 
@@ -133,6 +181,8 @@ compare(struct source *s, struct compare *cmp)
 	int rc;
 
 	cmp->kind = target_of(s->call);
+	cmp->existing = existing_of(s->call);
+	cmp->made_ms = s->made_ms;
 	rc = compare_begin(cmp, s->call);
 
 	return rc == RESITE_OK ? compare_end(cmp, source_each(s, compare_each, cmp)) : rc;
@@ -146,10 +196,18 @@ first_look(const struct source *s, const struct confirmed *mine)
 {
 	uint64_t whole = mine ? mine->from : 0;
 	uint64_t want = (uint64_t)call_i64(s->call, mine ? "read_back" : "probe_sample");
-	struct compare cmp = {.use = TARGET_READ_BACK, .whole = whole, .end = s->total,
-			      .step = sample_step(s->total - whole, want),
-			      .also = mine ? mine->largest : 0};
+	bool merge = !mine && existing_of(s->call) == EXISTING_MERGE;
+	struct compare cmp;
 
+	if (merge)
+		want = 0; /* whom it brings back has to be said of each user */
+	cmp = (struct compare){
+		.use = merge ? TARGET_LOOK : TARGET_READ_BACK,
+		.whole = whole,
+		.end = s->total,
+		.step = sample_step(s->total - whole, want),
+		.also = mine ? mine->largest : 0,
+	};
 	cmp.tell = cmp.step == 1;
 	return cmp;
 }
@@ -255,12 +313,17 @@ struct import {
 	struct call call;
 	struct source source;
 	struct target target;
+	enum existing existing;
+	struct target there; /* asked first, unless lists are replaced */
+	struct merged merged;
 	char id[96];         /* the source's, as checkpoints name it */
 	uint64_t first;      /* documents before this are done, but for redo */
 	uint64_t *redo;      /* sorted: rejected by an earlier attempt */
 	size_t n_redo;
 	uint64_t next;       /* all before it are answered */
-	uint64_t sent, taken, rejected, rejected_5xx;
+	uint64_t sent, taken, rejected, rejected_5xx, rejected_412;
+	uint64_t answered, left; /* of those sent; lists that were left as they are */
+	uint64_t seen;       /* documents that the source handed out */
 	uint64_t largest;    /* of those sent, counted from 1 */
 	size_t largest_len;
 	uint64_t named[MAX_NAMED]; /* indexes of the rejected */
@@ -363,27 +426,24 @@ reject(struct import *im, const struct reply *reply, struct fault *f)
 		im->named[im->rejected] = reply->index;
 	im->rejected++;
 	im->rejected_5xx += reply->status >= 500;
+	im->rejected_412 += reply->status == 412;
 	call_log(&im->call, RESITE_LOG_WARN, "%s: the server did not take the list: %s",
 		 reply->user, reply->words);
-	if (im->taken == 0 && im->rejected >= HOPELESS)
+	if (im->taken + im->left == 0 && im->rejected >= HOPELESS)
 		return fault_set(f, RESITE_ERR_REFUSED,
 				 "%s took none of the first %" PRIu64 " lists: %s",
 				 call_str(&im->call, "server"), im->rejected, im->words);
 	return RESITE_OK;
 }
 
+/* All lists up to that one are done. */
 static int
-answered(void *arg, const struct reply *reply, struct fault *f)
+done_until(struct import *im, uint64_t index, struct fault *f)
 {
-	struct import *im = arg;
 	struct call *c = &im->call;
 
-	if (reply->status >= 200 && reply->status < 300)
-		im->taken++;
-	else if (reject(im, reply, f) < 0)
-		return f->rc;
-	if (reply->index >= im->first)
-		im->next = reply->index + 1;
+	if (index >= im->first)
+		im->next = index + 1;
 	c->host->progress(c->op, im->next, im->source.total, "importing lists");
 	if (im->next % CHECKPOINT_EVERY == 0 && im->next > im->first &&
 	    im->rejected <= MAX_NAMED && write_checkpoint(im, im->next) < 0)
@@ -392,19 +452,72 @@ answered(void *arg, const struct reply *reply, struct fault *f)
 }
 
 static int
-send_document(void *arg, const struct document *d, struct fault *f)
+answered(void *arg, const struct reply *reply, struct fault *f)
 {
 	struct import *im = arg;
 
-	if (d->index < im->first && !(im->n_redo && bsearch(&d->index, im->redo, im->n_redo,
-							    sizeof *im->redo, by_number)))
-		return RESITE_OK;
+	im->answered++;
+	if (reply->status >= 200 && reply->status < 300)
+		im->taken++;
+	else if (reject(im, reply, f) < 0)
+		return f->rc;
+	return done_until(im, reply->index, f);
+}
+
+static int
+put(struct import *im, const struct document *d, const char *etag, struct fault *f)
+{
 	im->sent++;
 	if (d->len > im->largest_len) {
 		im->largest_len = d->len;
 		im->largest = d->index + 1;
 	}
-	return im->target.kind->put(&im->target, d, NULL, f);
+	return im->target.kind->put(&im->target, d, etag, f);
+}
+
+/* What is there decides what is written, and only while it is still there. */
+static int
+decide(void *arg, const struct reply *there, struct fault *f)
+{
+	struct import *im = arg;
+	struct merged *m = &im->merged;
+	struct document d = {there->index, there->user, there->sent, there->sent_len};
+	struct reply refused = *there;
+	struct fault why;
+
+	if (there->status != 200 && there->status != 404)
+		return fault_set(f, there->status >= 500 ? RESITE_ERR_TRANSIENT : RESITE_ERR_REFUSED,
+				 "%s GET: %s: %s", call_str(&im->call, "server"), there->user,
+				 there->words);
+	if (merge_decide(m, im->existing, there->body, there->len, d.body, d.len, &why) < 0) {
+		refused.status = 409;
+		refused.words = why.text;
+		im->sent++;
+		im->answered++;
+		return reject(im, &refused, f);
+	}
+	if (m->leave) {
+		im->left++;
+		return im->answered == im->sent ? done_until(im, d.index, f) : RESITE_OK;
+	}
+	if (m->text.len) {
+		d.body = m->text.p;
+		d.len = m->text.len;
+	}
+	return put(im, &d, there->status == 404 ? "" : *there->etag ? there->etag : NULL, f);
+}
+
+static int
+send_document(void *arg, const struct document *d, struct fault *f)
+{
+	struct import *im = arg;
+
+	im->seen = d->index + 1;
+	if (d->index < im->first && !(im->n_redo && bsearch(&d->index, im->redo, im->n_redo,
+							    sizeof *im->redo, by_number)))
+		return RESITE_OK;
+	return im->existing == EXISTING_REPLACE ? put(im, d, NULL, f)
+						: im->there.kind->get(&im->there, d, f);
 }
 
 /* Made here, or looked at when it was exported: else a list may be no XML. */
@@ -414,22 +527,49 @@ may_be_malformed(const struct source *s)
 	return s->set && vault_set_count(s->set, "malformed") > 0;
 }
 
+/* Both ends: where lists are put and, unless they are replaced, asked for before. */
 static int
-send_all(struct import *im)
+open_targets(struct import *im)
 {
 	struct call *c = &im->call;
 	int rc = target_open(&im->target, target_of(c), c, TARGET_PUT, answered, im);
 
-	im->next = im->first;
 	im->target.doubtful = may_be_malformed(&im->source);
+	im->existing = existing_of(c);
+	if (rc == RESITE_OK && im->existing != EXISTING_REPLACE)
+		rc = target_open(&im->there, target_of(c), c, TARGET_LOOK, decide, im);
+	return rc;
+}
+
+static int
+send_all(struct import *im)
+{
+	struct call *c = &im->call;
+	int rc;
+
+	im->next = im->first;
+	rc = open_targets(im);
 	if (rc == RESITE_OK)
 		rc = source_each(&im->source, send_document, im);
+	if (im->there.kind)
+		rc = target_close(&im->there, rc);
 	rc = target_close(&im->target, rc);
+	merge_release(&im->merged);
+	if (rc == RESITE_OK)
+		im->next = im->seen > im->first ? im->seen : im->first;
 	/* What was answered before the failure need not be done again. */
 	if (rc < 0 && im->next > im->first && im->rejected <= MAX_NAMED &&
 	    write_checkpoint(im, im->next) < 0)
 		call_log(c, RESITE_LOG_WARN, "the checkpoint could not be written");
 	return rc;
+}
+
+static int
+rejected_rc(const struct import *im)
+{
+	if (im->rejected == im->rejected_412)
+		return RESITE_ERR_CONFLICT;
+	return im->rejected == im->rejected_5xx ? RESITE_ERR_TRANSIENT : RESITE_ERR_REFUSED;
 }
 
 /* After a whole import the next one begins at the start; else it does what is left. */
@@ -443,10 +583,7 @@ conclude(struct import *im)
 				 "the checkpoint could not be written");
 	if (im->rejected == 0)
 		return RESITE_OK;
-	return fault_set(&c->f,
-			 im->rejected == im->rejected_5xx ? RESITE_ERR_TRANSIENT
-							  : RESITE_ERR_REFUSED,
-			 "%" PRIu64 " of %" PRIu64 " lists were not taken, %" PRIu64
+	return fault_set(&c->f, rejected_rc(im), "%" PRIu64 " of %" PRIu64 " lists were not taken, %" PRIu64
 			 " were imported: %s%s", im->rejected, im->sent, im->taken, im->words,
 			 im->rejected > 5 ? "; more in the log" : "");
 }

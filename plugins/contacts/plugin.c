@@ -34,6 +34,7 @@ static const char *const format_choices[] = {
 	 .type = RESITE_T_ENUM, .def = FORMAT_AUTO, .choices = format_choices}
 
 static const char *const via_choices[] = {"http", "sql", NULL};
+static const char *const existing_choices[] = {"replace", "merge", "keep", NULL};
 static const char *const tls_choices[] = {"disable", "prefer", "require", "verify-ca",
 					  "verify-full", NULL};
 
@@ -86,7 +87,11 @@ static const struct resite_param import_params[] = {
 	 .type = RESITE_T_STRING},
 	{.name = "max_age", .summary = "refuse a source older than this; 0: any age",
 	 .type = RESITE_T_DURATION, .def = "0s"},
-	{.name = "users_file", .summary = "import these users alone, one address a line",
+	{.name = "existing", .summary = "a list that the target has: replaced, united, or kept",
+	 .type = RESITE_T_ENUM, .choices = existing_choices, .def = "replace"},
+	{.name = "users_file", .summary = "import these users alone (who moved), one address a line",
+	 .type = RESITE_T_PATH},
+	{.name = "not_moved", .summary = "leave out the users of this report of ldap-homing",
 	 .type = RESITE_T_PATH},
 	{.name = "probe_sample", .summary = "lists that probe reads before it reads all",
 	 .type = RESITE_T_INT, .def = CONTACTS_SAMPLE, .min = 1, .max = 100000000},

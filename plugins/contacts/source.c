@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -77,6 +78,7 @@ int
 source_open(struct source *s, struct call *c)
 {
 	const char *only = resite_str_or(c->op, c->host, "users_file", NULL);
+	const char *stay = resite_str_or(c->op, c->host, "not_moved", NULL);
 
 	const char *format = "dbimpexp";
 
@@ -91,6 +93,10 @@ source_open(struct source *s, struct call *c)
 		return c->f.rc;
 	users_lower(&s->only);
 	users_sort(&s->only);
+	if (stay && users_add_report(&s->without, stay, &c->f) < 0)
+		return c->f.rc;
+	users_lower(&s->without);
+	users_sort(&s->without);
 	if (only && s->only.n == 0)
 		return fault_set(&c->f, RESITE_ERR_REFUSED, "%s: it names no user", only);
 	return RESITE_OK;
@@ -116,6 +122,7 @@ source_release(struct source *s)
 	vault_close(s->set);
 	s->set = NULL;
 	users_release(&s->only);
+	users_release(&s->without);
 }
 
 void
@@ -130,17 +137,22 @@ source_name(const struct source *s, char out[200])
 
 /* Addresses have no case, and the list of users comes from elsewhere than the source. */
 static bool
-is_wanted_user(const struct source *s, const char *user)
+is_wanted_user(struct source *s, const char *user)
 {
 	char lower[TEXT_ADDRESS_MAX + 8];
-	size_t i = 0;
+	size_t i = 0, at = 0;
 
-	if (s->only.n == 0)
+	if (s->only.n == 0 && s->without.n == 0)
 		return true;
 	for (; user[i] && i + 1 < sizeof lower; i++)
 		lower[i] = user[i] >= 'A' && user[i] <= 'Z' ? (char)(user[i] + 'a' - 'A') : user[i];
 	lower[i] = '\0';
-	return users_have(&s->only, lower);
+	if (users_find(&s->without, lower, &at) ||
+	    (s->only.n && !users_find(&s->only, lower, &at)))
+		return false;
+	if (s->found)
+		s->found[at] = true;
+	return true;
 }
 
 /* --- reading ------------------------------------------------------------------- */
@@ -254,7 +266,24 @@ walk_export(struct walk *w)
 static bool
 is_whole_set(const struct source *s)
 {
-	return s->set && s->only.n == 0;
+	return s->set && s->only.n == 0 && s->without.n == 0;
+}
+
+/* Users whose lists were asked for and are not here. */
+static void
+note_missing(struct source *s)
+{
+	for (size_t i = 0; i < s->only.n; i++) {
+		size_t len = strlen(s->missing_names), at;
+		const char *user = s->only.list[i];
+
+		if (s->found[i] || users_find(&s->without, user, &at))
+			continue;
+		if (s->missing++ < 5)
+			snprintf(s->missing_names + len, sizeof s->missing_names - len, "%s%.50s",
+				 len ? ", " : "", user);
+		call_log(s->call, RESITE_LOG_WARN, "%s has no list in the source", user);
+	}
 }
 
 int
@@ -281,7 +310,14 @@ source_count(struct source *s)
 	if (is_whole_set(s))
 		return RESITE_OK;
 	sha256_init(&hash);
+	s->found = calloc(s->only.n + 1, sizeof *s->found);
+	if (!s->found)
+		return fault_memory(&s->call->f);
 	rc = s->set ? set_each(s->set, pass_on, &w, &s->call->f) : walk_export(&w);
+	if (rc == RESITE_OK)
+		note_missing(s);
+	free(s->found);
+	s->found = NULL;
 	if (rc < 0)
 		return rc;
 	s->total = w.n;

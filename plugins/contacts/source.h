@@ -11,6 +11,10 @@ struct source {
 	struct contacts_in in;
 	const char *path;      /* of it */
 	struct users only;     /* these users alone; empty: all */
+	struct users without;  /* and not these */
+	bool *found;           /* for each of only, while they are counted */
+	uint64_t missing;      /* users of only who have no list here; known after source_count */
+	char missing_names[300];
 	char id[96];           /* the same id: the same documents in the same order */
 	int64_t made_ms;       /* wall clock: what is newer than this is lost */
 	uint64_t total;        /* documents; known after source_count */

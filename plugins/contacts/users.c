@@ -3,6 +3,7 @@
 #include "plugins/contacts/text.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,11 +111,60 @@ users_lower(struct users *u)
 }
 
 bool
-users_have(const struct users *u, const char *address)
+users_find(const struct users *u, const char *address, size_t *ret_at)
 {
 	char *key = (char *)(uintptr_t)address;
+	char **found = u->n ? bsearch(&key, u->list, u->n, sizeof *u->list, by_bytes) : NULL;
 
-	return u->n && bsearch(&key, u->list, u->n, sizeof *u->list, by_bytes);
+	if (found)
+		*ret_at = (size_t)(found - u->list);
+	return found != NULL;
+}
+
+bool
+users_have(const struct users *u, const char *address)
+{
+	size_t at;
+
+	return users_find(u, address, &at);
+}
+
+static int
+add_report_line(struct users *u, const char *line, const char *path, unsigned number,
+		struct fault *f)
+{
+	json_error_t why;
+	json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, &why);
+	const char *address = json_string_value(json_object_get(object, "address"));
+	int rc = RESITE_OK;
+
+	if (!json_is_object(object))
+		rc = fault_set(f, RESITE_ERR_REFUSED,
+			       "%s:%u: no report of ldap-homing has such a line", path, number);
+	else if (address && *address)
+		rc = users_add(u, address, strlen(address), f);
+	json_decref(object);
+	return rc;
+}
+
+int
+users_add_report(struct users *u, const char *path, struct fault *f)
+{
+	FILE *in = fopen(path, "re");
+	unsigned number = 0;
+	size_t cap = 0;
+	char *line = NULL;
+	int rc = RESITE_OK;
+
+	if (!in)
+		return fault_set(f, RESITE_ERR_REFUSED, "%s: %s", path, strerror(errno));
+	while (rc == RESITE_OK && getline(&line, &cap, in) >= 0)
+		rc = add_report_line(u, line, path, ++number, f);
+	if (rc == RESITE_OK && ferror(in))
+		rc = fault_set(f, RESITE_ERR_REFUSED, "%s: it cannot be read to its end", path);
+	free(line);
+	fclose(in);
+	return rc;
 }
 
 void

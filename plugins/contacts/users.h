@@ -22,6 +22,10 @@ void users_sort(struct users *u);
 /* To ASCII lower case; before users_sort. */
 void users_lower(struct users *u);
 bool users_have(const struct users *u, const char *address);
+/* The same, and where. */
+bool users_find(const struct users *u, const char *address, size_t *ret_at);
+/* Adds who is named in a report of ldap-homing: a JSON object a line, with an "address" or without. */
+int users_add_report(struct users *u, const char *path, struct fault *f);
 void users_release(struct users *u);
 
 #endif

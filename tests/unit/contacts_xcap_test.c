@@ -479,6 +479,201 @@ START_TEST(one_wrong_list_in_the_sample_and_all_are_counted)
 }
 END_TEST
 
+/* --- lists that are there already ---------------------------------------------------- */
+
+/* A set of one list for each user, in the vault. */
+static void
+write_set(const char *const lists[][2])
+{
+	const struct vault_about about = {DOCUMENTS_KIND, "primary", "test"};
+	struct vault_writer *w;
+	struct vault_error err;
+	struct buf text = {0};
+	uint64_t n = 0;
+
+	buf_puts(&text, DOCUMENTS_HEAD);
+	for (; lists[n][0]; n++) {
+		documents_put_head(&text, lists[n][0], strlen(lists[n][1]));
+		buf_puts(&text, lists[n][1]);
+		buf_puts(&text, "\n");
+	}
+	documents_put_end(&text, n, 0);
+	ck_assert_int_eq(vault_writer_new(&w, vault, "contacts", &about, &err), 0);
+	ck_assert_int_eq(vault_writer_file(w, DOCUMENTS_FILE, &err), 0);
+	ck_assert_int_eq(vault_writer_write(w, text.p, text.len, &err), 0);
+	ck_assert_int_eq(vault_writer_count(w, "documents", n, &err), 0);
+	ck_assert_int_eq(vault_writer_commit(w, &err), 0);
+	vault_writer_free(w);
+	buf_release(&text);
+}
+
+#define LIST(inner) "<resource-lists xmlns=\"" LISTS_NAMESPACE "\">" inner "</resource-lists>"
+#define SALES(inner) "<list name=\"Sales &amp; more\">" inner "</list>"
+#define ENTRY(who) "<entry uri=\"sip:" who "@x\"/>"
+
+static const char *const old_lists[][2] = {
+	{"sip:both@x", LIST("<!-- kept -->" SALES(ENTRY("a") ENTRY("b")) "<z:z xmlns:z=\"urn:z\"/>")},
+	{"sip:same@x", LIST(SALES(ENTRY("a")))},
+	{NULL, NULL},
+};
+static const char *const new_lists[][2] = {
+	{"sip:both@x", LIST(SALES(ENTRY("A") ENTRY("c")) "<list name=\"Friends\">" ENTRY("d") "</list>")},
+	{"sip:new@x", LIST(SALES(ENTRY("e")))},
+	{"sip:same@x", LIST("<list name=\"Other\">" ENTRY("a") "</list>")},
+	{NULL, NULL},
+};
+
+static void
+has(const char *user, const char *document)
+{
+	char cmd[300], got[1000];
+	FILE *in;
+	size_t n;
+
+	snprintf(cmd, sizeof cmd, "curl -s %s/resource-lists/users/%s/index | tr -d '\n'", b.root, user);
+	in = popen(cmd, "r");
+	n = fread(got, 1, sizeof got - 1, in);
+	got[n] = '\0';
+	pclose(in);
+	ck_assert_str_eq(got, document);
+}
+
+static struct fakehost *
+importer_over(const char *existing)
+{
+	struct fakehost *fh = vault_importer();
+
+	empty(&b);
+	write_set(old_lists);
+	call(fh, FAKEHOST_APPLY);
+	write_set(new_lists);
+	fakehost_param_clear(fh, "existing");
+	fakehost_param(fh, "existing", existing);
+	call(fh, FAKEHOST_CHECK);
+	call(fh, FAKEHOST_PROBE);
+	return fh;
+}
+
+START_TEST(a_merge_adds_whom_the_target_does_not_know_and_says_who_comes_back)
+{
+	struct fakehost *fh = importer_over("merge");
+	size_t n;
+
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 2);
+	ck_assert_str_eq(fakehost_changes(fh, &n)[0].object, "sip:both@x");
+	ck_assert_str_eq(fakehost_changes(fh, &n)[0].will_be, "the same and 2 more: c@x, d@x");
+	ck_assert_msg(strstr(fakehost_losses(fh), "merging adds 2 contacts to 1 lists"), "%s",
+		      fakehost_losses(fh));
+	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), "1 contacts in 1 lists are at the target alone"));
+	call(fh, FAKEHOST_APPLY);
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_msg(fakehost_state(fh)->changes == 0, "%s", fakehost_state(fh)->now);
+	has("sip:both@x", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>" LIST("<!-- kept -->"
+	    SALES(ENTRY("a") ENTRY("b") ENTRY("c")) "<z:z xmlns:z=\"urn:z\"/>"
+	    "<list name=\"Friends\">" ENTRY("d") "</list>"));
+	has("sip:new@x", new_lists[1][1]);
+	has("sip:same@x", old_lists[1][1]);
+	fakehost_free(fh);
+}
+END_TEST
+
+/* Kamailio's etags say when it started: after the set was made, so what it has is newer. */
+START_TEST(contacts_that_a_newer_list_does_not_have_are_told_as_deleted)
+{
+	struct kamailio_rig c;
+	struct fakehost *fh;
+	const struct fakehost_change *changes;
+	char newest[256], *name;
+	size_t n;
+
+	write_set(new_lists); /* the one that is imported later on */
+	set_file(newest, "");
+	name = newest + strlen(vault) + strlen("/contacts/");
+	name[VAULT_SET_NAME_LEN] = '\0';
+	sleep(1);
+	kamailio_rig_start(&c);
+	fh = importer(c.root);
+	fakehost_param(fh, "vault", vault);
+	write_set(old_lists);
+	call(fh, FAKEHOST_APPLY);
+	fakehost_param(fh, "set", name);
+	fakehost_param_clear(fh, "existing");
+	fakehost_param(fh, "existing", "merge");
+	call(fh, FAKEHOST_CHECK);
+	call(fh, FAKEHOST_PROBE);
+	changes = fakehost_changes(fh, &n);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_str_eq(changes[0].will_be, "the same and 2 more: c@x, d@x (not in the newer list at "
+			 "the target: deleted there?)");
+	ck_assert_msg(strstr(fakehost_losses(fh), "(certainly newer there: 1 of the lists, 2 of the "
+			     "contacts)"), "%s", fakehost_losses(fh));
+	fakehost_free(fh);
+	kamailio_rig_stop(&c);
+}
+END_TEST
+
+START_TEST(keep_puts_only_what_is_not_there)
+{
+	struct fakehost *fh = importer_over("keep");
+
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 1);
+	ck_assert_msg(strstr(fakehost_losses(fh), "2 have a list at the target, which stays"), "%s",
+		      fakehost_losses(fh));
+	call(fh, FAKEHOST_APPLY);
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	has("sip:both@x", old_lists[0][1]);
+	has("sip:new@x", new_lists[1][1]);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(a_list_that_cannot_be_merged_is_named_and_left)
+{
+	struct fakehost *fh = importer_over("merge");
+	char cmd[300];
+
+	snprintf(cmd, sizeof cmd, "sqlite3 -cmd '.timeout 5000' %s/x.db \"update xcap set doc="
+		 "'<other/>' where username='both'\"", b.dir);
+	ck_assert_int_eq(system(cmd), 0);
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "sip:both@x: the list at the target cannot be merged");
+	has("sip:both@x", "<other/>");
+	has("sip:new@x", new_lists[1][1]);
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(who_did_not_move_is_left_out_and_who_has_no_list_is_told)
+{
+	struct fakehost *fh = vault_importer();
+	char report[128];
+	FILE *out;
+
+	empty(&b);
+	write_set(new_lists);
+	snprintf(report, sizeof report, "%s/report", dir);
+	out = fopen(report, "w");
+	fputs("{\"why\":\"excluded\",\"dn\":\"cn=x\",\"address\":\"sip:same@x\",\"detail\":\"\"}\n"
+	      "{\"why\":\"filter\",\"dn\":\"cn=y\"}\n", out);
+	fclose(out);
+	out = fopen(users_file, "w");
+	fputs("sip:both@x\nsip:same@x\nsip:nobody@x\n", out);
+	fclose(out);
+	fakehost_param(fh, "not_moved", report);
+	fakehost_param(fh, "users_file", users_file);
+	live(fh);
+	ck_assert_uint_eq(fakehost_state(fh)->total, 1);
+	ck_assert_msg(strstr(fakehost_losses(fh), "1 of 3 named users have no list in set "), "%s",
+		      fakehost_losses(fh));
+	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), ": sip:nobody@x"));
+	out = fopen(report, "w");
+	fputs("sip:same@x\n", out);
+	fclose(out);
+	fails(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, "report:1: no report of ldap-homing");
+	fakehost_free(fh);
+}
+END_TEST
+
 /* --- sets that must not be used ------------------------------------------------------ */
 
 START_TEST(an_altered_set_is_refused_before_anything_is_imported)
@@ -764,6 +959,11 @@ cases(void)
 	tcase_add_test(tc, read_back_0_reads_every_list);
 	tcase_add_loop_test(tc, one_wrong_list_in_the_sample_and_all_are_counted, 0,
 			    sizeof altered / sizeof *altered);
+	tcase_add_test(tc, a_merge_adds_whom_the_target_does_not_know_and_says_who_comes_back);
+	tcase_add_test(tc, contacts_that_a_newer_list_does_not_have_are_told_as_deleted);
+	tcase_add_test(tc, keep_puts_only_what_is_not_there);
+	tcase_add_test(tc, a_list_that_cannot_be_merged_is_named_and_left);
+	tcase_add_test(tc, who_did_not_move_is_left_out_and_who_has_no_list_is_told);
 	tcase_add_test(tc, an_altered_set_is_refused_before_anything_is_imported);
 	tcase_add_test(tc, a_set_of_another_site_or_too_old_is_refused);
 	tcase_add_test(tc, a_plan_that_contradicts_itself_is_invalid);
