@@ -254,8 +254,10 @@ load_action(struct loading *l, const json_t *obj, struct schema_action *a)
 	a->timeout_ms = json_int_or(obj, "timeout_ms", 0);
 	if (a->timeout_ms < 0)
 		return error_set(l->err, E_INVALID, "a negative timeout");
-	if (!(a->has & (SCHEMA_HAS_APPLY | SCHEMA_HAS_VERIFY)))
-		return error_set(l->err, E_INVALID, "it has neither apply nor verify");
+	/* A look alone is an action, too: contacts.diff. */
+	if (!(a->has & (SCHEMA_HAS_APPLY | SCHEMA_HAS_VERIFY)) &&
+	    !(a->has & SCHEMA_HAS_PROBE && a->flags & RESITE_ACT_READONLY))
+		return error_set(l->err, E_INVALID, "it has neither apply nor verify, and is not readonly");
 	return l->nomem ? E_NOMEM : 0;
 }
 
