@@ -191,15 +191,22 @@ copy_data(struct rrset *to, const struct rrset *from)
 	return ok;
 }
 
+/* A change of nothing but the TTL is told from its undoing by the TTL alone. */
+static bool
+holds(const struct old *o, const struct rrset *now, const struct rrset *value)
+{
+	return rrset_same_data(old_was(o), old_set(o)) ? rrset_same(now, value) : rrset_same_data(now, value);
+}
+
 static int
 decide(struct revert *r, struct old *o)
 {
 	struct rrset *now = rrset_list_find(&r->s->parts[o->part].set, old_set(o));
 
 	o->found = rrset_text(now);
-	if (rrset_same_data(now, old_was(o)))
+	if (holds(o, now, old_was(o)))
 		o->result = RESITE_REVERTED_ALREADY;
-	else if (rrset_same_data(now, old_set(o)) || r->way == RESITE_FORCE)
+	else if (holds(o, now, old_set(o)) || r->way == RESITE_FORCE)
 		o->result = RESITE_REVERTED_PUT_BACK;
 	else
 		o->result = now->n ? RESITE_REVERTED_CONFLICT : RESITE_REVERTED_GONE;

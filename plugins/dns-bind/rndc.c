@@ -75,6 +75,10 @@ run(struct talk *t, const char *param, char *const argv[], int64_t patience_ms)
 	if (t->end.signal)
 		return resite_fail(s->op, s->host, RESITE_ERR_TRANSIENT, NULL, "%s was killed by signal %d",
 				   argv[0], t->end.signal);
+	/* What shells and wrappers say of a program that is not there. */
+	if (t->end.exit_code == 127)
+		return resite_fail(s->op, s->host, RESITE_ERR_INVALID, param, "%s cannot be run: exit 127%s%s",
+				   argv[0], t->len ? ": " : "", t->end.tail);
 	return RESITE_OK;
 }
 

@@ -30,13 +30,15 @@ add_server(struct servers *list, const char *host, const char *port)
 	list->v[list->n++] = e;
 }
 
-static void
+/* How many addresses there are, known ones too. */
+static size_t
 add_addresses(struct step *s, struct servers *list, ldns_pkt *pkt, const ldns_rdf *name,
 	      ldns_rr_type type)
 {
 	ldns_rr_list *rrs = ldns_pkt_rr_list_by_name_and_type(pkt, name, type, LDNS_SECTION_ANY_NOQUESTION);
+	size_t n = rrs ? ldns_rr_list_rr_count(rrs) : 0;
 
-	for (size_t i = 0; rrs && i < ldns_rr_list_rr_count(rrs); i++) {
+	for (size_t i = 0; i < n; i++) {
 		char *text = ldns_rdf2str(ldns_rr_rdf(ldns_rr_list_rr(rrs, i), 0));
 
 		if (text)
@@ -44,6 +46,7 @@ add_addresses(struct step *s, struct servers *list, ldns_pkt *pkt, const ldns_rd
 		LDNS_FREE(text);
 	}
 	ldns_rr_list_deep_free(rrs);
+	return n;
 }
 
 /* The addresses of one NS: what the primary says, else the system's resolver will be asked. */
@@ -51,7 +54,7 @@ static int
 add_ns(struct step *s, struct servers *list, const ldns_rdf *ns)
 {
 	static const ldns_rr_type types[] = {LDNS_RR_TYPE_A, LDNS_RR_TYPE_AAAA};
-	size_t before = list->n;
+	size_t found = 0;
 	char *name = ldns_rdf2str(ns);
 	int rc = name ? RESITE_OK : step_no_memory(s);
 
@@ -61,10 +64,10 @@ add_ns(struct step *s, struct servers *list, const ldns_rdf *ns)
 		rc = dns_ask(&s->net, &s->server, name, types[i], false, &pkt);
 		if (rc != RESITE_OK)
 			break;
-		add_addresses(s, list, pkt, ns, types[i]);
+		found += add_addresses(s, list, pkt, ns, types[i]);
 		ldns_pkt_free(pkt);
 	}
-	if (rc == RESITE_OK && list->n == before && strlen(name) > 1) {
+	if (rc == RESITE_OK && found == 0 && strlen(name) > 1) {
 		name[strlen(name) - 1] = '\0';
 		add_server(list, name, s->server.port);
 	}

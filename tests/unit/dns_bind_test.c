@@ -254,6 +254,7 @@ START_TEST(several_zones_in_one_step)
 	fakehost_param(fh, "record", "sip.fabrikam.example. A 10.2.0.11");
 	fakehost_param(fh, "record", "new.fabrikam.example. A 10.2.0.12");
 	fakehost_param(fh, "record", "_sip._tls.fabrikam.example. SRV 0 0 443 new.fabrikam.example.");
+	fakehost_param_clear(fh, "verify_at"); /* all NS of each zone */
 	ck_assert_uint_eq(probe(fh), 4);
 	ck_call(fh, FAKEHOST_APPLY, RESITE_OK);
 	verify(fh);
@@ -298,6 +299,19 @@ START_TEST(revert_puts_back_values_not_the_file)
 	for (int i = 0; i < 300 && strcmp(dig(&server, "sip.contoso.example", "A"), "10.1.0.10"); i++)
 		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	ck_assert_str_eq(dig(&server, "sip.contoso.example", "A"), "10.1.0.10");
+}
+END_TEST
+
+START_TEST(a_ttl_comes_back_too)
+{
+	on_zone(fh, "contoso.example.", "db.contoso");
+	fakehost_param(fh, "record", "sip 60 A 10.1.0.10");
+	ck_assert_uint_eq(probe(fh), 1);
+	ck_call(fh, FAKEHOST_APPLY, RESITE_OK);
+	ck_assert_ptr_nonnull(strstr(file_text("db.contoso"), "sip\t60 IN A\t10.1.0.10 ; primary\n"));
+	ck_assert_int_eq(fakehost_revert(fh, RESITE_PUT_BACK), RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(fh, RESITE_REVERTED_PUT_BACK), 1);
+	ck_assert_ptr_nonnull(strstr(file_text("db.contoso"), "sip\t86400 IN A\t10.1.0.10 ; primary\n"));
 }
 END_TEST
 
@@ -618,6 +632,7 @@ main(void)
 	tcase_add_test(t, a_record_is_shown_set_verified_and_then_converged);
 	tcase_add_test(t, several_zones_in_one_step);
 	tcase_add_test(t, revert_puts_back_values_not_the_file);
+	tcase_add_test(t, a_ttl_comes_back_too);
 	tcase_add_test(t, an_attempt_that_was_lost_before_the_reload_is_seen);
 	tcase_add_test(t, a_serial_that_was_not_raised_is_raised_before_the_reload);
 	tcase_add_test(t, an_edit_of_somebody_else_is_a_conflict_or_is_kept);
