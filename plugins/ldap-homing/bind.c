@@ -132,6 +132,11 @@ negotiate(struct lh_conn *c, const char *what, struct lh_error *e)
 	if (code == LDAP_SUCCESS)
 		return 0;
 	lh_error_ld(e, c->ld, code, what);
+	if (code == LDAP_STRONG_AUTH_REQUIRED && c->encrypted)
+		lh_error_set(e, RESITE_ERR_REFUSED,
+			     "%s: the server takes Kerberos within TLS only with a layer of its own, which it "
+			     "then does not take either (Samba: ldap server require strong auth = "
+			     "allow_sasl_over_tls); use ldap:// without StartTLS, which Kerberos encrypts", what);
 	/* The one thing that passes by itself; all else of Kerberos wants a person. */
 	if (strstr(e->text, "Cannot contact any KDC"))
 		e->rc = RESITE_ERR_TRANSIENT;

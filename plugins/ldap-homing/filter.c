@@ -12,6 +12,7 @@ struct reader {
 	const char *p;
 	int depth;
 	const char *fault;
+	struct lh_names *names; /* of attributes; NULL: they are not wanted */
 };
 
 static void read_filter(struct reader *r);
@@ -53,6 +54,18 @@ read_value(struct reader *r, bool substrings)
 	}
 }
 
+/* Without options (";lang-de") and without rules (":dn:1.2.3:"). */
+static void
+note_name(struct lh_names *names, const char *start)
+{
+	size_t len = strcspn(start, ";:=~<>");
+
+	if (!names || !len || len >= LH_NAME_BYTES || names->n == LH_NAMES_MAX)
+		return;
+	memcpy(names->name[names->n], start, len);
+	names->name[names->n++][len] = '\0';
+}
+
 /* attribute, with :dn and :rule before ":=". */
 static void
 read_item(struct reader *r)
@@ -66,6 +79,7 @@ read_item(struct reader *r)
 		r->fault = "an attribute is missing";
 		return;
 	}
+	note_name(r->names, start);
 	if (strchr("~<>", *r->p) && *r->p)
 		r->p++;
 	if (*r->p != '=') {
@@ -110,4 +124,12 @@ lh_filter_fault(const char *text, size_t *ret_at)
 		r.fault = "more follows where the filter ends: put (& ) round several";
 	*ret_at = (size_t)(r.p - text);
 	return r.fault;
+}
+
+void
+lh_filter_attributes(const char *text, struct lh_names *names)
+{
+	struct reader r = {.p = text, .names = names};
+
+	read_filter(&r);
 }

@@ -23,6 +23,17 @@ bool lh_attribute_valid(const char *text);
  * which byte. */
 const char *lh_filter_fault(const char *text, size_t *ret_at);
 
+#define LH_NAMES_MAX 32
+#define LH_NAME_BYTES 128
+
+struct lh_names {
+	size_t n;
+	char name[LH_NAMES_MAX][LH_NAME_BYTES];
+};
+
+/* Adds the attributes that a filter without fault names; those without room are left out. */
+void lh_filter_attributes(const char *text, struct lh_names *names);
+
 /* "(attribute=value)" with value escaped (RFC 4515), and-ed with extra unless it
  * is NULL or "".  The caller frees; NULL: out of memory. */
 char *lh_filter_equal(const char *attribute, const char *value, const char *extra);

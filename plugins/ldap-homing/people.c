@@ -3,6 +3,7 @@
 #include "plugins/ldap-homing/people.h"
 
 #include "plugins/ldap-homing/names.h"
+#include "plugins/ldap-homing/schema.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -248,6 +249,27 @@ search_hidden(struct lh_conn *c, const struct lh_task *t, uint64_t *ret_n, struc
 	return 0;
 }
 
+/* Some servers take such a filter for false (Samba), some for neither true nor false (slapd):
+ * "nobody matches", be it for filter or for exclude, is the wrong answer for both. */
+static int
+refuse_unknown_names(struct lh_conn *c, const struct lh_task *t, struct lh_error *e)
+{
+	struct lh_names names = {.n = 0};
+	const char *missing;
+
+	if (t->filter)
+		lh_filter_attributes(t->filter, &names);
+	if (t->exclude)
+		lh_filter_attributes(t->exclude, &names);
+	if (lh_schema_lacks(c, &names, &missing, e))
+		return e->rc;
+	if (!missing)
+		return 0;
+	return lh_error_set(e, RESITE_ERR_REFUSED,
+			    "%s: filter or exclude names an attribute that the server does not know: %s; "
+			    "nobody would match it", c->url, missing);
+}
+
 int
 lh_people_kept(struct lh_conn *c, const struct lh_task *t,
 	       int (*each)(void *, const struct lh_entry *, enum lh_stay, struct lh_error *), void *arg,
@@ -258,6 +280,8 @@ lh_people_kept(struct lh_conn *c, const struct lh_task *t,
 
 	if (!t->filter && !t->exclude)
 		return 0;
+	if (refuse_unknown_names(c, t, e))
+		return e->rc;
 	/* Twice: the first time somebody may have come between two of the searches. */
 	if (search_hidden(c, t, &hidden, e) || (hidden && search_hidden(c, t, &hidden, e)))
 		return e->rc;
@@ -265,8 +289,8 @@ lh_people_kept(struct lh_conn *c, const struct lh_task *t,
 		return lh_error_set(e, RESITE_ERR_REFUSED,
 				    "%s: for %" PRIu64 " of those on \"%s\" the server takes %s%s%s for "
 				    "neither true nor false, so that it cannot be known whether they are to "
-				    "go: does it name an attribute that the server does not know, or that "
-				    "this user may not read?",
+				    "go: has it a value that cannot be one of its attribute, or an "
+				    "attribute that this user may not read?",
 				    c->url, hidden, t->from, t->filter ? "filter " : "exclude ",
 				    t->filter ? t->filter : t->exclude,
 				    t->filter && t->exclude ? " or exclude" : "");

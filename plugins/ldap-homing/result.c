@@ -9,6 +9,8 @@ static const struct {
 	int code, rc;
 	const char *advice; /* NULL: the server's own words say enough */
 } results[] = {
+	{LDAP_OPERATIONS_ERROR, RESITE_ERR_REFUSED,
+	 "Active Directory says so to who has not said who he is: give bind_dn and password, or sasl"},
 	{LDAP_TIMELIMIT_EXCEEDED, RESITE_ERR_TRANSIENT, "the list would be incomplete, so it is not used"},
 	{LDAP_SIZELIMIT_EXCEEDED, RESITE_ERR_REFUSED,
 	 "the list would be incomplete, so it is not used: raise the size limit of the bind "

@@ -4,6 +4,7 @@
 #include "plugins/ldap-homing/addresses.h"
 #include "plugins/ldap-homing/names.h"
 #include "plugins/ldap-homing/result.h"
+#include "plugins/ldap-homing/schema.h"
 #include "tests/unit/run_suite.h"
 
 #include <check.h>
@@ -90,6 +91,43 @@ START_TEST(a_filter_that_is_none_is_found_before_a_server_is_asked)
 	if (fault)
 		ck_assert_msg(at + 1 == filters[_i].at, "%s: at %zu: %s", filters[_i].text, at + 1,
 			      fault);
+}
+END_TEST
+
+static const struct {
+	const char *description, *name;
+	bool is;
+} types[] = {
+	{"( 2.5.4.3 NAME ( 'cn' 'commonName' ) DESC 'x' SUP name )", "CommonName", true},
+	{"( 2.5.4.3 NAME ( 'cn' 'commonName' ) DESC 'x' SUP name )", "2.5.4.3", true},
+	{"( 2.5.4.3 NAME ( 'cn' 'commonName' ) DESC 'x' SUP name )", "name", false},
+	{"( 1.2.840.113556.1.2.141 NAME 'department' SYNTAX 'x' SINGLE-VALUE )", "department", true},
+	{"( 1.2.840.113556.1.2.141 NAME 'department' SYNTAX 'x' SINGLE-VALUE )", "departmen", false},
+	{"( 1.2 DESC 'NAME' SYNTAX 'x' )", "SYNTAX", false},
+	{"( 1.2 NAME ( 'a'", "b", false},
+	{"( 1.2 NAME 'a", "a", true},
+	{"(", "", false},
+	{"", "a", false},
+};
+
+START_TEST(an_attribute_is_known_by_each_of_its_names)
+{
+	struct berval d = {strlen(types[_i].description), (char *)(uintptr_t)types[_i].description};
+
+	ck_assert_msg(lh_type_is(&d, types[_i].name) == types[_i].is, "%s", types[_i].description);
+}
+END_TEST
+
+START_TEST(the_attributes_of_a_filter_are_found)
+{
+	struct lh_names names = {.n = 0};
+
+	lh_filter_attributes("(&(a;lang-de=b)(!(c:dn:1.2:=1))(|(d~=x=y)(1.2.3<=2)))", &names);
+	ck_assert_uint_eq(names.n, 4);
+	ck_assert_str_eq(names.name[0], "a");
+	ck_assert_str_eq(names.name[1], "c");
+	ck_assert_str_eq(names.name[2], "d");
+	ck_assert_str_eq(names.name[3], "1.2.3");
 }
 END_TEST
 
@@ -225,6 +263,9 @@ main(void)
 	tcase_add_test(tc, a_value_cannot_break_out_of_its_filter);
 	tcase_add_loop_test(tc, a_filter_that_is_none_is_found_before_a_server_is_asked, 0,
 			    sizeof(filters) / sizeof(filters[0]));
+	tcase_add_loop_test(tc, an_attribute_is_known_by_each_of_its_names, 0,
+			    sizeof(types) / sizeof(types[0]));
+	tcase_add_test(tc, the_attributes_of_a_filter_are_found);
 	tcase_add_test(tc, filters_within_filters_end_somewhere);
 	tcase_add_loop_test(tc, a_file_of_addresses_is_read_whole_or_not_at_all, 0,
 			    sizeof(address_files) / sizeof(address_files[0]));
