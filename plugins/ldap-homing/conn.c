@@ -346,6 +346,7 @@ int
 lh_conn_next(struct lh_conn *c, int msgid, LDAPMessage **ret_msg, struct lh_error *e)
 {
 	int64_t end = now_ms() + c->timeout_ms;
+	int rc;
 
 	if (c->grace_end_ms && c->grace_end_ms < end)
 		end = c->grace_end_ms;
@@ -367,8 +368,11 @@ lh_conn_next(struct lh_conn *c, int msgid, LDAPMessage **ret_msg, struct lh_erro
 			continue;
 		if (left <= 0)
 			return silent(c, e);
-		if (wait_readable(c, left) == RESITE_ERR_CANCELLED)
+		rc = wait_readable(c, left);
+		if (rc == RESITE_ERR_CANCELLED)
 			return cancelled(e, "waiting for an answer of", c->url);
+		if (rc == RESITE_OK && !c->grace_end_ms) /* a part of an answer: slow is not silent */
+			end = now_ms() + c->timeout_ms;
 	}
 }
 

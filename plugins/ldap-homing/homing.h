@@ -32,6 +32,13 @@ homing_work homing_probe_all;  /* homing_probe.c */
 homing_work homing_apply_all;  /* homing_apply.c */
 homing_work homing_verify_all; /* homing_apply.c */
 
+/* Is the list of who goes all there is to say of this call? */
+bool homing_may_remember(const struct homing *h);
+/* Takes the lists, one for each task, for the apply of the same attempt. */
+void homing_remember(struct homing *h, struct lh_list lists[HOMING_TASKS_MAX]);
+/* Gives them out, once; false: there are none, they are old, or of another task. */
+bool homing_recall(struct homing *h, struct lh_list ret[HOMING_TASKS_MAX]);
+
 /* 0, or the new home cannot be read on the server. */
 int homing_find_target(struct homing *h, struct lh_conn *c, struct lh_error *e);
 /* ", 3 stay there (2 excluded, 1 in the middle of another move)" or "". */

@@ -130,19 +130,24 @@ homing_apply_all(struct homing *h, struct lh_conn *c, struct lh_error *e)
 {
 	struct lh_tally sum = {.moved = 0};
 	struct lh_error first = {.rc = 0}, late = {.rc = 0};
+	struct lh_list known[HOMING_TASKS_MAX] = {{.n = 0}};
+	bool knows;
 
 	if (lh_report_open(&h->report, h->report_path, e) || homing_find_target(h, c, e))
 		return e->rc;
+	knows = homing_recall(h, known);
 	for (int i = 0; i < h->n && (!first.rc || is_partial(first.rc)); i++) {
 		struct journal arg = {h, &h->tasks[i]};
 		const struct lh_journal j = {&arg, journal_add, journal_sync, journal_progress,
 					     journal_stays};
 		struct lh_tally one;
 
-		if (lh_move(c, &h->tasks[i], &j, &one, e) && !first.rc)
+		if (lh_move(c, &h->tasks[i], knows ? &known[i] : NULL, &j, &one, e) && !first.rc)
 			first = *e;
 		add_tally(&sum, &one);
 	}
+	for (int i = 0; i < h->n; i++)
+		lh_list_release(&known[i]);
 	report_strangers(h, h->tasks[0].listed, "users_file");
 	report_strangers(h, h->tasks[0].left_out, "exclude_file");
 	tell_tally(h, &sum);

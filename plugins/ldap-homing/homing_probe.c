@@ -14,6 +14,8 @@ struct probe {
 	struct lh_digest digest;         /* of those who are to go */
 	uint64_t already, there, moving, stayed[LH_STAYS_N];
 	char first_moving[300];
+	struct lh_list list; /* for the apply of the same attempt, if keep */
+	bool keep;
 	char *was; /* the home of the last one, as the directory spells it; NULL: none yet */
 };
 
@@ -49,6 +51,8 @@ probe_one(void *arg, const struct lh_entry *entry, struct lh_error *e)
 		return 0;
 	}
 	lh_digest_add(&p->digest, entry->dn.bv_val, entry->dn.bv_len);
+	if (p->keep && lh_list_add(&p->list, entry, e))
+		return e->rc;
 	rc = k->host->change(k->op, entry->dn.bv_val, spelled(p, entry), p->t->to);
 	return rc < 0 ? lh_error_set(e, rc, "the host would not take a change") : 0;
 }
@@ -139,11 +143,13 @@ int
 homing_probe_all(struct homing *h, struct lh_conn *c, struct lh_error *e)
 {
 	struct probe probes[HOMING_TASKS_MAX] = {{.h = h}};
+	struct lh_list lists[HOMING_TASKS_MAX] = {{.n = 0}};
 	int rc = homing_find_target(h, c, e);
 
 	for (int i = 0; i < h->n && !rc; i++) {
 		probes[i].h = h;
-		probes[i].t = &h->tasks[i];
+		probes[i].t = probes[i].list.task = &h->tasks[i];
+		probes[i].keep = homing_may_remember(h);
 		rc = probe_task(&probes[i], c, e);
 	}
 	if (!rc)
@@ -152,7 +158,12 @@ homing_probe_all(struct homing *h, struct lh_conn *c, struct lh_error *e)
 		if (!rc)
 			tell_moving(&probes[i]);
 		free(probes[i].was);
+		lists[i] = probes[i].list;
 	}
+	if (!rc && probes[0].keep)
+		homing_remember(h, lists);
+	for (int i = 0; i < h->n; i++)
+		lh_list_release(&lists[i]);
 	if (rc)
 		return rc;
 	homing_warn_of_strangers(h, h->tasks[0].listed, "users_file");

@@ -325,6 +325,22 @@ stays_by_choice(void *arg, const char *dn, const char *address, enum lh_stay why
 	p->j->stays(p->j->arg, dn, address, why, NULL);
 }
 
+static int
+move_these(struct pass *p, const struct lh_list *list, bool transactions, size_t *ret_found,
+	   struct lh_error *e)
+{
+	int rc = lh_capacity_suffices(p->t, p->there + p->tally->moved, list->n, e);
+
+	*ret_found = list->n;
+	p->list = list;
+	if (!rc && list->n > p->refused_before) {
+		p->total = p->tally->already + p->tally->moved + list->n;
+		p->tally->refused = 0; /* they are on the list again */
+		rc = move_list(p, transactions, e);
+	}
+	return rc;
+}
+
 /* One pass: read who is on `from`, move them.  *ret_found: how many were there. */
 static int
 run_pass(struct pass *p, bool transactions, size_t *ret_found, struct lh_error *e)
@@ -335,14 +351,8 @@ run_pass(struct pass *p, bool transactions, size_t *ret_found, struct lh_error *
 	memcpy(p->tally->stayed, p->kept, sizeof(p->kept));
 	rc = lh_list_read(&list, p->c, e);
 	*ret_found = list.n;
-	p->list = &list;
 	if (!rc)
-		rc = lh_capacity_suffices(p->t, p->there + p->tally->moved, list.n, e);
-	if (!rc && list.n > p->refused_before) {
-		p->total = p->tally->already + p->tally->moved + list.n;
-		p->tally->refused = 0; /* they are on the list again */
-		rc = move_list(p, transactions, e);
-	}
+		rc = move_these(p, &list, transactions, ret_found, e);
 	lh_list_release(&list);
 	return rc;
 }
@@ -377,8 +387,8 @@ look_round(struct pass *p, bool *ret_transactions, struct lh_error *e)
 }
 
 int
-lh_move(struct lh_conn *c, const struct lh_task *t, const struct lh_journal *j,
-	struct lh_tally *tally, struct lh_error *e)
+lh_move(struct lh_conn *c, const struct lh_task *t, const struct lh_list *known,
+	const struct lh_journal *j, struct lh_tally *tally, struct lh_error *e)
 {
 	struct pass p = {.c = c, .t = t, .j = j, .tally = tally};
 	bool transactions;
@@ -388,7 +398,8 @@ lh_move(struct lh_conn *c, const struct lh_task *t, const struct lh_journal *j,
 	memset(tally, 0, sizeof(*tally));
 	rc = look_round(&p, &transactions, e);
 	for (int i = 0; i < PASSES_MAX && !rc; i++) {
-		rc = run_pass(&p, transactions, &found, e);
+		rc = i == 0 && known ? move_these(&p, known, transactions, &found, e)
+				     : run_pass(&p, transactions, &found, e);
 		if (!rc && found <= p.refused_before)
 			return some_left(tally, e);
 		p.refused_before = tally->refused;

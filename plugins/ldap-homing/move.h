@@ -29,11 +29,12 @@ struct lh_tally {
 	char named[LH_NAMED_MAX]; /* the first conflicts and refusals, by name */
 };
 
-/* Moves everyone from t->from to t->to: in transactions, else through a window.
+/* Moves everyone from t->from to t->to: in transactions, else through a window.  known: who
+ * was there a moment ago, which the first pass then does not ask; NULL: it asks.
  * All undo records of a batch are durable before its first change is sent.
  * *tally is filled also on failure.  0 when the server shows nobody on `from`;
  * RESITE_ERR_CONFLICT or _REFUSED when some could not be moved. */
-int lh_move(struct lh_conn *c, const struct lh_task *t, const struct lh_journal *j,
-	    struct lh_tally *tally, struct lh_error *e);
+int lh_move(struct lh_conn *c, const struct lh_task *t, const struct lh_list *known,
+	    const struct lh_journal *j, struct lh_tally *tally, struct lh_error *e);
 
 #endif

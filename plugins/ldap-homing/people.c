@@ -331,11 +331,12 @@ list_text(struct lh_list *l, const char *text, size_t len)
 static const char *
 list_was(struct lh_list *l, const struct lh_entry *entry)
 {
-	const char *from = l->task->from, *last = l->n ? l->people[l->n - 1].was : from;
+	const char *from = l->from ? l->from : (l->from = list_text(l, l->task->from, strlen(l->task->from)));
+	const char *last = l->n ? l->people[l->n - 1].was : from;
 	const struct berval *v = entry->values[LH_HOME];
 	char *home, *kept;
 
-	if (!v || !v->bv_val || (v->bv_len == strlen(last) && !memcmp(v->bv_val, last, v->bv_len)))
+	if (!from || !v || !v->bv_val || (v->bv_len == strlen(last) && !memcmp(v->bv_val, last, v->bv_len)))
 		return last;
 	home = lh_entry_home(entry, LH_HOME, from);
 	if (!home)
@@ -345,8 +346,8 @@ list_was(struct lh_list *l, const struct lh_entry *entry)
 	return kept;
 }
 
-static int
-list_add(struct lh_list *l, const struct lh_entry *entry, struct lh_error *e)
+int
+lh_list_add(struct lh_list *l, const struct lh_entry *entry, struct lh_error *e)
 {
 	struct lh_person p;
 
@@ -379,7 +380,7 @@ list_see(void *arg, const struct lh_entry *entry, struct lh_error *e)
 		lh_names_add(l->first_mid_move, sizeof(l->first_mid_move), entry->dn.bv_val);
 	}
 	if (why == LH_GOES)
-		return list_add(l, entry, e);
+		return lh_list_add(l, entry, e);
 	address = lh_entry_text(entry, LH_ADDRESS);
 	if (l->stays)
 		l->stays(l->arg, entry->dn.bv_val, address, why);

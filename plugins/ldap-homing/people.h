@@ -98,10 +98,13 @@ struct lh_list {
 	struct lh_chunk *chunks;
 	struct lh_person *people;
 	size_t n, cap;
+	const char *from;         /* a copy of the task's, which may die before the list */
 	uint64_t mid_move;        /* how many are in the middle of another move, go or not */
 	char first_mid_move[300]; /* some of them by name */
 };
 
+int lh_list_add(struct lh_list *l, const struct lh_entry *entry, struct lh_error *e);
+/* Adds all who are to go. */
 int lh_list_read(struct lh_list *l, struct lh_conn *c, struct lh_error *e);
 void lh_list_release(struct lh_list *l);
 

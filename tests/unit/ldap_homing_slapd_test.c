@@ -345,6 +345,48 @@ meddle(void *arg)
 	rig_delete_user(m->r, 8);
 }
 
+/* Apply takes the list that probe has read, and believes none of it. */
+START_TEST(what_changes_between_probe_and_apply_is_found_all_the_same)
+{
+	struct rig *r = rig_new(300, false);
+	struct fakehost *fh = mover(r);
+
+	rig_set(r, 9, "msRTCSIP-PrimaryHomeServer", RIG_THIRD);
+	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 299);
+	rig_set(r, 9, "msRTCSIP-PrimaryHomeServer", RIG_FROM);
+	rig_set(r, 5, "msRTCSIP-PrimaryHomeServer", RIG_THIRD);
+	rig_set(r, 6, "msRTCSIP-PrimaryHomeServer", RIG_TO);
+	call_is(fh, FAKEHOST_APPLY, RESITE_ERR_CONFLICT);
+	failure_has(fh, "u00005");
+	output_is(fh, "moved", 298);
+	output_is(fh, "conflicts", 1);
+	ck_assert_uint_eq(rig_count(r, RIG_FROM), 0);
+	ck_assert_uint_eq(rig_count(r, RIG_TO), 299);
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(the_list_of_one_task_is_not_used_for_another)
+{
+	struct rig *r = rig_new(300, false);
+	struct fakehost *fh = mover(r);
+
+	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
+	set_param(fh, "base", "uid=u00003,ou=Staff," RIG_SUFFIX);
+	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
+	output_is(fh, "moved", 1);
+	call_is(fh, FAKEHOST_PROBE, RESITE_OK);
+	fakehost_new_attempt(fh);
+	set_param(fh, "base", RIG_SUFFIX);
+	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
+	output_is(fh, "moved", 299);
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
 static void
 meddled(const char *transaction_size)
 {
@@ -841,6 +883,8 @@ main(void)
 	tcase_add_test(tc, users_in_the_middle_of_a_move_are_told);
 	tcase_add_test(tc, verify_counts_all_who_moved_and_the_probe_after_it_asks_who_is_left);
 	tcase_add_test(tc, verify_that_still_sees_somebody_on_from_is_a_conflict_and_nothing_counts_as_verified);
+	tcase_add_test(tc, what_changes_between_probe_and_apply_is_found_all_the_same);
+	tcase_add_test(tc, the_list_of_one_task_is_not_used_for_another);
 	tcase_add_test(tc, a_user_changed_by_somebody_else_is_named_and_the_others_move);
 	tcase_add_test(tc, a_user_the_server_will_not_change_does_not_stop_the_others);
 	tcase_add_test(tc, undo_leaves_alone_what_somebody_else_has_changed_since);
