@@ -165,7 +165,8 @@ static const struct resite_action actions[] = {
 	{
 		.name = "start",
 		.summary = "start the chat service and see it answer",
-		.flags = RESITE_ACT_REVERSIBLE,
+		/* The way back is to start the other site's, not only to stop this one. */
+		.flags = RESITE_ACT_REVERSIBLE | RESITE_ACT_CARRIES,
 		.default_timeout_ms = 2 * 60 * 1000,
 		.params = service_params,
 		.check = service_check,
@@ -177,7 +178,7 @@ static const struct resite_action actions[] = {
 	{
 		.name = "stop",
 		.summary = "stop the chat service and see that it is gone",
-		.flags = RESITE_ACT_REVERSIBLE,
+		.flags = RESITE_ACT_REVERSIBLE | RESITE_ACT_CARRIES,
 		.default_timeout_ms = 2 * 60 * 1000,
 		.params = service_params,
 		.check = service_check,
