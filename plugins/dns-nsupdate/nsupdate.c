@@ -26,6 +26,7 @@ take_line(void *ctx, bool is_stderr, char *text)
 	size_t used = strlen(t->words);
 
 	(void)is_stderr;
+	text += strspn(text, "; ");
 	if (*text && used + 3 < sizeof(t->words))
 		snprintf(t->words + used, sizeof(t->words) - used, "%s%s", used ? "; " : "", text);
 }

@@ -185,7 +185,9 @@ read_serial(struct zone *z, const struct net_endpoint *server, uint32_t *ret)
 	if (soa && ldns_pkt_aa(pkt))
 		*ret = ldns_rdf2native_int32(ldns_rr_rdf(ldns_rr_list_rr(soa, 0), 2));
 	else
-		rc = net_error(&s->net, RESITE_ERR_INVALID,
+		rc = net_error(&s->net, ldns_pkt_get_rcode(pkt) == LDNS_RCODE_SERVFAIL
+						? RESITE_ERR_TRANSIENT
+						: RESITE_ERR_INVALID,
 			       "%s is not an authoritative server of the zone %s (%s)", server->text,
 			       z->text, dns_rcode_text(ldns_pkt_get_rcode(pkt)));
 	ldns_rr_list_deep_free(soa);

@@ -125,6 +125,8 @@ static const struct {
 	{"NOTAUTH(BADSIG)", UPDATE_FAILED, RESITE_ERR_REFUSED, "the server has another secret for the key"},
 	{"NOTAUTH(BADTIME)", UPDATE_FAILED, RESITE_ERR_REFUSED,
 	 "the clocks of this machine and of the server differ"},
+	{"expected a TSIG", UPDATE_FAILED, RESITE_ERR_TRANSIENT,
+	 "the answer is not signed, so it is not believed"},
 	{"tsig verify failure", UPDATE_FAILED, RESITE_ERR_REFUSED,
 	 "the answer's signature does not fit the key, so it is not believed"},
 	{"update failed: REFUSED", UPDATE_FAILED, RESITE_ERR_REFUSED,

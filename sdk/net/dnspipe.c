@@ -80,6 +80,16 @@ dns_pipe_new_id(const struct dns_pipe *p)
 
 /* --- sending ------------------------------------------------------------- */
 
+/* "receiving: Connection reset by peer" says of no server that it did that. */
+static int
+with_server(struct dns_pipe *p, int rc)
+{
+	char why[sizeof(p->net->err)];
+
+	memcpy(why, p->net->err, sizeof(why));
+	return rc == RESITE_ERR_CANCELLED ? rc : net_error(p->net, rc, "%s: %.300s", p->server.text, why);
+}
+
 int
 dns_pipe_flush(struct dns_pipe *p)
 {
@@ -88,7 +98,7 @@ dns_pipe_flush(struct dns_pipe *p)
 	if (p->out_len)
 		rc = net_send(p->net, p->fd, p->out, p->out_len);
 	p->out_len = 0;
-	return rc;
+	return rc == RESITE_OK ? rc : with_server(p, rc);
 }
 
 static int
@@ -189,7 +199,7 @@ read_more(struct dns_pipe *p)
 				 "%s has not answered over TCP in %lld ms", p->server.text,
 				 (long long)p->net->patience_ms);
 	if (rc != RESITE_OK)
-		return rc;
+		return with_server(p, rc);
 	if (n == 0)
 		return net_error(p->net, RESITE_ERR_TRANSIENT,
 				 "%s closed the connection with %zu messages unanswered%s",
