@@ -109,7 +109,7 @@ open_input(const struct command *cmd)
 	int fd;
 
 	if (!p)
-		return open("/dev/null", O_RDONLY | O_CLOEXEC);
+		return open(cmd->input_path ? cmd->input_path : "/dev/null", O_RDONLY | O_CLOEXEC);
 	fd = memfd_create("stdin", MFD_CLOEXEC);
 	while (fd >= 0 && left > 0) {
 		ssize_t n = write(fd, p, left);
@@ -142,7 +142,8 @@ spawn(const struct command *cmd, struct running *r, struct failure *f)
 		f->errnum = errno;
 		f->what = "opening its descriptors";
 	} else {
-		r->pid = start(cmd, (const int[3]){in, out[1], err[1]}, f);
+		r->pid = start(cmd, (const int[3]){in, cmd->output_fd > 0 ? cmd->output_fd : out[1],
+						   err[1]}, f);
 	}
 	close_fd(in);
 	close_fd(out[1]);

@@ -17,6 +17,8 @@ struct command {
 	/* It starts a service that is to stay: it gets no descriptor but 0 to 2, and so not the
 	 * run's lock, by which what an attempt has left behind is found and ended. */
 	bool leaves_service;
+	const char *input_path; /* a file that it reads on stdin, when input is NULL; NULL: none */
+	int output_fd;     /* > 0: its stdout goes there, not to line() */
 };
 
 /* What happens meanwhile.  Everything is called from command_run. */
