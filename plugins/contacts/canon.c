@@ -144,6 +144,50 @@ canon_key(struct buf *out, const struct model_user *u)
 	buf_add(out, "", 1);
 }
 
+/* --- reading one ------------------------------------------------------------------ */
+
+static struct slice
+cut(struct slice *from)
+{
+	const char *tab = memchr(from->s, '\t', from->len);
+	struct slice field = {from->s, tab ? (size_t)(tab - from->s) : from->len};
+	size_t used = field.len + (tab ? 1 : 0);
+
+	from->s += used;
+	from->len -= used;
+	return field;
+}
+
+bool
+canon_next(struct slice *text, struct canon_item *ret)
+{
+	const char *end = text->len ? memchr(text->s, '\n', text->len) : NULL;
+	struct slice left;
+
+	if (!end)
+		return false;
+	ret->all = (struct slice){text->s, (size_t)(end - text->s) + 1};
+	left = (struct slice){text->s, ret->all.len - 1};
+	cut(&left);
+	cut(&left);
+	ret->key = (struct slice){text->s, (size_t)(left.s - text->s)};
+	ret->field[0] = cut(&left);
+	ret->field[1] = cut(&left);
+	ret->rest = left;
+	text->s += ret->all.len;
+	text->len -= ret->all.len;
+	return true;
+}
+
+int
+canon_order(struct slice a, struct slice b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+	int rc = memcmp(a.s, b.s, n);
+
+	return rc ? rc : (a.len > b.len) - (a.len < b.len);
+}
+
 void
 canon_release(struct canon *c)
 {

@@ -9,6 +9,7 @@
 #ifndef CONTACTS_CANON_H
 #define CONTACTS_CANON_H
 
+#include "plugins/contacts/bytes.h"
 #include "plugins/contacts/model.h"
 
 /* Scratch that is kept from user to user; zeroed at first. */
@@ -22,6 +23,25 @@ struct canon {
 int canon_user(struct canon *c, struct buf *out, const struct model_user *u, struct fault *f);
 /* The user's key among others: her address in lower case. */
 void canon_key(struct buf *out, const struct model_user *u);
+
+/* One line of such a text. */
+struct canon_item {
+	struct slice all;      /* with its newline */
+	struct slice key;      /* kind, tab, key, tab: what it is about */
+	struct slice field[2]; /* of a contact: name, "unwatched"; of a group: definition */
+	struct slice rest;     /* groups, tabs between them */
+};
+
+/* Takes the next line off the text; false: there are no more. */
+bool canon_next(struct slice *text, struct canon_item *ret);
+/* By bytes, as the lines are sorted. */
+int canon_order(struct slice a, struct slice b);
+static inline bool
+canon_is_contact(const struct canon_item *item)
+{
+	return item->all.s[0] == 'c';
+}
+
 void canon_release(struct canon *c);
 
 #endif

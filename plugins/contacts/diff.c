@@ -144,67 +144,12 @@ tell_only(struct diff *d, const struct sorted *s, const struct sorted_user *u, b
 	tell(d, sorted_key(s, u), other ? "no list" : text, other ? text : "no list");
 }
 
-/* One line of a canonical text: its kind and key, and the fields after them. */
-struct line {
-	struct slice all;   /* with its newline */
-	struct slice key;   /* kind, tab, key, tab */
-	struct slice field[2], rest;
-};
-
-static struct slice
-cut(struct slice *from)
-{
-	const char *tab = memchr(from->s, '\t', from->len);
-	struct slice field = {from->s, tab ? (size_t)(tab - from->s) : from->len};
-	size_t used = field.len + (tab ? 1 : 0);
-
-	from->s += used;
-	from->len -= used;
-	return field;
-}
-
-static bool
-next_line(struct slice *text, struct line *ret)
-{
-	const char *end = text->len ? memchr(text->s, '\n', text->len) : NULL;
-	struct slice left;
-
-	if (!end)
-		return false;
-	ret->all = (struct slice){text->s, (size_t)(end - text->s) + 1};
-	left = (struct slice){text->s, ret->all.len - 1};
-	cut(&left);
-	cut(&left);
-	ret->key = (struct slice){text->s, (size_t)(left.s - text->s)};
-	ret->field[0] = cut(&left);
-	ret->field[1] = cut(&left);
-	ret->rest = left;
-	text->s += ret->all.len;
-	text->len -= ret->all.len;
-	return true;
-}
-
-static int
-order(struct slice a, struct slice b)
-{
-	size_t n = a.len < b.len ? a.len : b.len;
-	int rc = memcmp(a.s, b.s, n);
-
-	return rc ? rc : (a.len > b.len) - (a.len < b.len);
-}
-
-static bool
-is_contact(const struct line *l)
-{
-	return l->all.s[0] == 'c';
-}
-
 /* 'Bob B' in Sales Team, VIP */
 static void
-describe(struct buf *out, const struct line *l)
+describe(struct buf *out, const struct canon_item *l)
 {
 	buf_clear(out);
-	if (!is_contact(l)) {
+	if (!canon_is_contact(l)) {
 		buf_puts(out, l->field[0].len ? "a distribution group" : "a group");
 	} else {
 		buf_puts(out, "'");
@@ -222,12 +167,12 @@ describe(struct buf *out, const struct line *l)
 }
 
 static void
-tell_line(struct diff *d, const char *user, const struct line *was, const struct line *will_be)
+tell_line(struct diff *d, const char *user, const struct canon_item *was, const struct canon_item *will_be)
 {
-	const struct line *any = was ? was : will_be;
+	const struct canon_item *any = was ? was : will_be;
 	char object[1400];
 
-	snprintf(object, sizeof object, "%s: %s%.*s", user, is_contact(any) ? "" : "group ",
+	snprintf(object, sizeof object, "%s: %s%.*s", user, canon_is_contact(any) ? "" : "group ",
 		 any->key.len > 303 ? 300 : (int)any->key.len - 3, any->key.s + 2);
 	if (was)
 		describe(&d->was, was);
@@ -237,41 +182,41 @@ tell_line(struct diff *d, const char *user, const struct line *was, const struct
 }
 
 static void
-count_change(struct diff *d, const struct line *a, const struct line *b)
+count_change(struct diff *d, const struct canon_item *a, const struct canon_item *b)
 {
-	if (!is_contact(a)) {
+	if (!canon_is_contact(a)) {
 		d->count[N_GROUPS_CHANGED]++;
 		return;
 	}
-	d->count[N_RENAMED] += order(a->field[0], b->field[0]) != 0;
-	d->count[N_WATCHED] += order(a->field[1], b->field[1]) != 0;
-	d->count[N_MOVED] += order(a->rest, b->rest) != 0;
+	d->count[N_RENAMED] += canon_order(a->field[0], b->field[0]) != 0;
+	d->count[N_WATCHED] += canon_order(a->field[1], b->field[1]) != 0;
+	d->count[N_MOVED] += canon_order(a->rest, b->rest) != 0;
 }
 
 /* Two sorted texts: lines of one key are the same thing. */
 static void
 tell_texts(struct diff *d, const char *user, struct slice a, struct slice b)
 {
-	struct line la, lb;
-	bool have_a = next_line(&a, &la), have_b = next_line(&b, &lb);
+	struct canon_item la, lb;
+	bool have_a = canon_next(&a, &la), have_b = canon_next(&b, &lb);
 
 	while (have_a || have_b) {
-		int o = !have_a ? 1 : !have_b ? -1 : order(la.key, lb.key);
+		int o = !have_a ? 1 : !have_b ? -1 : canon_order(la.key, lb.key);
 
 		if (o < 0) {
-			d->count[is_contact(&la) ? N_REMOVED : N_GROUPS_REMOVED]++;
+			d->count[canon_is_contact(&la) ? N_REMOVED : N_GROUPS_REMOVED]++;
 			tell_line(d, user, &la, NULL);
 		} else if (o > 0) {
-			d->count[is_contact(&lb) ? N_ADDED : N_GROUPS_ADDED]++;
+			d->count[canon_is_contact(&lb) ? N_ADDED : N_GROUPS_ADDED]++;
 			tell_line(d, user, NULL, &lb);
-		} else if (order(la.all, lb.all)) {
+		} else if (canon_order(la.all, lb.all)) {
 			count_change(d, &la, &lb);
 			tell_line(d, user, &la, &lb);
 		}
 		if (o <= 0)
-			have_a = next_line(&a, &la);
+			have_a = canon_next(&a, &la);
 		if (o >= 0)
-			have_b = next_line(&b, &lb);
+			have_b = canon_next(&b, &lb);
 	}
 }
 

@@ -3,6 +3,7 @@
 #include "plugins/contacts/convert.h"
 #include "plugins/contacts/diff.h"
 #include "plugins/contacts/export.h"
+#include "plugins/contacts/handover.h"
 #include "plugins/contacts/import.h"
 #include "plugins/contacts/open.h"
 #include "sdk/vault/params.h"
@@ -103,6 +104,9 @@ static const struct resite_param import_params[] = {
 static const char *const target_choices[] = {
 	"dbimpexp", "docitemset", "resource-lists", "xep0227", NULL};
 
+/* Those that hold many users in one file. */
+static const char *const handover_choices[] = {"dbimpexp", "docitemset", "xep0227", NULL};
+
 static const struct resite_param convert_params[] = {
 	SOURCE_PARAMS,
 	VAULT_PLACE_PARAMS("contacts", 0),
@@ -140,6 +144,26 @@ static const struct resite_param diff_params[] = {
 	{0},
 };
 
+static const struct resite_param handover_params[] = {
+	SOURCE_PARAMS,
+	VAULT_PLACE_PARAMS("contacts", 0),
+	VAULT_READ_PARAMS,
+	{.name = "users_file", .summary = "these users alone, one address a line",
+	 .type = RESITE_T_PATH},
+	{.name = "target", .summary = "the file that is handed over",
+	 .type = RESITE_T_PATH, .flags = RESITE_PARAM_REQUIRED},
+	{.name = "target_format", .summary = "its format",
+	 .type = RESITE_T_ENUM, .def = "dbimpexp", .choices = handover_choices},
+	{.name = "command",
+	 .summary = "the importer, program and arguments; {file} is the target, which it also has on stdin",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED | RESITE_PARAM_REPEATED},
+	{.name = "verify",
+	 .summary = "program and arguments that write to stdout what the other side has now",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED},
+	{0},
+};
+
+static const char *const handover_outputs[] = {"users", "bytes", "file", "exit_code", NULL};
 static const char *const convert_outputs[] = {"users", "bytes", "file", "set", NULL};
 static const char *const diff_outputs[] = {
 	"users", "other_users", "users_same", "users_only", "users_only_other", "users_changed",
@@ -184,6 +208,18 @@ static const struct resite_action actions[] = {
 		.probe = convert_probe,
 		/* No verify: the probe after apply reads what was written, byte for byte. */
 		.apply = convert_apply,
+	},
+	{
+		.name = "hand-over",
+		.summary = "write a file for another system's importer, run it, and look what it did",
+		.flags = RESITE_ACT_CARRIES,
+		.default_timeout_ms = 60 * 60 * 1000,
+		.params = handover_params,
+		.outputs = handover_outputs,
+		.check = handover_check,
+		.probe = handover_probe,
+		.apply = handover_apply,
+		.verify = handover_verify,
 	},
 	{
 		.name = "diff",

@@ -4,12 +4,16 @@
 #include "sdk/testkit/fakehost.h"
 #include "tests/unit/run_suite.h"
 
+#include <arpa/inet.h>
 #include <check.h>
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NS "http://schemas.microsoft.com/RtcServer/2002/11/dbimpexp"
@@ -319,6 +323,176 @@ START_TEST(a_convert_that_contradicts_itself_is_invalid)
 }
 END_TEST
 
+/* --- hand-over --------------------------------------------------------------------------- */
+
+/* They keep what they get in "there", beside them. */
+static const char *
+script(const char *name, const char *text)
+{
+	const char *path = put_text(name, text);
+
+	ck_assert_int_eq(chmod(path, 0700), 0);
+	return path;
+}
+
+static struct fakehost *
+hand_over(const char *importer, const char *verify)
+{
+	struct fakehost *fh = STEP("hand-over", {"source", put_text("in.xml", rich)},
+				   {"target", in_dir("out.xml")}, {"command", importer},
+				   {"command", "{file}"});
+
+	if (verify)
+		fakehost_param(fh, "verify", verify);
+	return fh;
+}
+
+START_TEST(what_is_handed_over_is_there_or_the_step_fails)
+{
+	/* The path as an argument, and the content on stdin, are the same file. */
+	const char *importer = script("importer", "#!/bin/sh\ncmp - \"$1\" || exit 9\n"
+				      "cp \"$1\" \"${0%/*}/there\"; echo imported; exit 3\n");
+	const char *reader = script("reader", "#!/bin/sh\ncat \"${0%/*}/there\"\n");
+	struct fakehost *fh = hand_over(importer, reader);
+
+	call(fh, FAKEHOST_CHECK);
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 2);
+	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), "contacts deleted since come back"));
+	call(fh, FAKEHOST_APPLY);
+	ck_assert_ptr_nonnull(strstr(fakehost_logs(fh), "the importer exited with 3"));
+	ck_assert_str_eq(fakehost_output(fh, "exit_code"), "3");
+	call(fh, FAKEHOST_VERIFY);
+	ck_assert_ptr_nonnull(strstr(fakehost_logs(fh), "all contacts of 2 users are there"));
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	/* The other side loses one of them, or all. */
+	put_text("there", "<server-data xmlns='urn:xmpp:pie:0'><host jid='contoso.com'><user name='alice'>"
+		 "<query xmlns='jabber:iq:roster'><item jid='tel:+1'/></query></user></host></server-data>");
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_ERR_REFUSED);
+	ck_assert_msg(strstr(fakehost_failure(fh), "2 of 2 users have not all") &&
+		      strstr(fakehost_failure(fh), "no list at all"), "%s", fakehost_failure(fh));
+	put_text("there", "ERROR 5");
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_ERR_REFUSED);
+	ck_assert_ptr_nonnull(strstr(fakehost_failure(fh), "what 'verify' wrote"));
+	fakehost_free(fh);
+}
+END_TEST
+
+START_TEST(an_importer_that_fails_is_not_believed_to_have_worked)
+{
+	static const struct {
+		const char *script;
+		int rc;
+		const char *says;
+	} t[] = {
+		{"#!/bin/sh\necho no rights >&2; exit 5\n", RESITE_ERR_REFUSED,
+		 "exited with 5: no rights"},
+		{"#!/bin/sh\necho timed out >&2; exit 255\n", RESITE_ERR_TRANSIENT,
+		 "as ssh does without a connection: timed out"},
+		{"#!/bin/sh\nkill -9 $$\n", RESITE_ERR_REFUSED, "killed by signal 9"},
+		{"#!/no/such/thing\n", RESITE_ERR_INVALID, "cannot run"},
+	};
+
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++)
+		fails(hand_over(script("importer", t[i].script), NULL), FAKEHOST_APPLY, t[i].rc, t[i].says);
+	fails(hand_over("ssh", NULL), FAKEHOST_CHECK, RESITE_ERR_INVALID, "a program's whole path");
+}
+END_TEST
+
+/* --- over ssh --------------------------------------------------------------------------------- */
+
+static int
+free_port(void)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof sa;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	close(fd);
+	return ntohs(sa.sin_port);
+}
+
+/* A real one with keys and a port of its own.  As root it wants /run/sshd: it gets a /run of its own. */
+static pid_t
+start_sshd(int port)
+{
+	char text[2000];
+	pid_t pid;
+
+	snprintf(text, sizeof text,
+		 "cd %s && ssh-keygen -q -t ed25519 -N '' -f host && ssh-keygen -q -t ed25519 -N '' -f user && "
+		 "cp user.pub keys && printf '[127.0.0.1]:%d %%s\\n' \"$(cat host.pub)\" >known && "
+		 "printf 'Port %d\\nListenAddress 127.0.0.1\\nHostKey %s/host\\nAuthorizedKeysFile %s/keys\\n"
+		 "PasswordAuthentication no\\nStrictModes no\\nPidFile none\\nUsePAM no\\n' >sshd_config",
+		 dir, port, port, dir, dir);
+	ck_assert_int_eq(system(text), 0);
+	snprintf(text, sizeof text,
+		 "run='/usr/sbin/sshd -D -e -f %s/sshd_config'; exec 2>%s/sshd.log; "
+		 "if [ $(id -u) = 0 ] && [ ! -d /run/sshd ]; then exec unshare -m sh -c "
+		 "\"mount -t tmpfs run /run && mkdir /run/sshd && exec $run\"; fi; exec $run", dir, dir);
+	pid = fork();
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", text, (char *)NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 200; i++) {
+		struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		int fd = socket(AF_INET, SOCK_STREAM, 0), rc;
+
+		rc = connect(fd, (struct sockaddr *)&sa, sizeof sa);
+		close(fd);
+		if (rc == 0)
+			return pid;
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return -1;
+		usleep(50000);
+	}
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	return -1;
+}
+
+START_TEST(an_importer_is_run_through_ssh)
+{
+	const char *importer = script("importer", "#!/bin/sh\ncat >\"${0%/*}/there\"\n");
+	const char *reader = script("reader", "#!/bin/sh\ncat \"${0%/*}/there\"\n");
+	struct fakehost *fh = STEP("hand-over", {"source", put_text("in.xml", rich)},
+				   {"target", in_dir("out.xml")});
+	int port = free_port();
+	pid_t pid = access("/usr/sbin/sshd", X_OK) == 0 ? start_sshd(port) : -1;
+	char number[16], key[100], known[120];
+
+	if (pid < 0) {
+		fprintf(stderr, "no sshd could be started here: not tested\n");
+		fakehost_free(fh);
+		return;
+	}
+	snprintf(number, sizeof number, "%d", port);
+	snprintf(key, sizeof key, "%s/user", dir);
+	snprintf(known, sizeof known, "UserKnownHostsFile=%s/known", dir);
+	for (int i = 0; i < 2; i++) {
+		const char *argv[] = {"/usr/bin/ssh", "-F", "/dev/null", "-i", key, "-o", known, "-o",
+				      "BatchMode=yes", "-p", number, "127.0.0.1", i ? reader : importer};
+
+		for (size_t k = 0; k < sizeof argv / sizeof *argv; k++)
+			fakehost_param(fh, i ? "verify" : "command", argv[k]);
+	}
+	call(fh, FAKEHOST_CHECK);
+	call(fh, FAKEHOST_APPLY);
+	call(fh, FAKEHOST_VERIFY);
+	ck_assert_ptr_nonnull(strstr(fakehost_logs(fh), "all contacts of 2 users are there"));
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_ERR_TRANSIENT);
+	ck_assert_msg(strstr(fakehost_failure(fh), "Connection refused"), "%s", fakehost_failure(fh));
+	fakehost_free(fh);
+}
+END_TEST
+
 /* --- diff ------------------------------------------------------------------------------- */
 
 #define HEAD "<server-data xmlns='urn:xmpp:pie:0'><host jid='x'>"
@@ -420,7 +594,9 @@ START_TEST(formats_of_the_plan_are_those_of_the_table)
 			first = !strcmp(q->choices[0], "auto");
 			for (; q->choices[first + n]; n++)
 				ck_assert_ptr_nonnull(format_named(q->choices[first + n]));
-			ck_assert_uint_eq(n, n_formats);
+			/* An importer gets one file. */
+			ck_assert_uint_eq(n, strcmp(p->actions[i].name, "hand-over") || first
+					     ? n_formats : n_formats - 1);
 			seen++;
 		}
 	ck_assert_uint_ge(seen, 4);
@@ -442,6 +618,9 @@ main(void)
 	tcase_add_test(tc, one_user_twice_makes_no_set);
 	tcase_add_test(tc, only_the_users_that_are_named_go_along);
 	tcase_add_test(tc, a_convert_that_contradicts_itself_is_invalid);
+	tcase_add_test(tc, what_is_handed_over_is_there_or_the_step_fails);
+	tcase_add_test(tc, an_importer_that_fails_is_not_believed_to_have_worked);
+	tcase_add_test(tc, an_importer_is_run_through_ssh);
 	tcase_add_test(tc, each_difference_is_one_line);
 	tcase_add_test(tc, a_diff_with_a_broken_side_says_which);
 	tcase_add_test(tc, formats_of_the_plan_are_those_of_the_table);
