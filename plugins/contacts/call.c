@@ -1,5 +1,7 @@
 #include "plugins/contacts/contacts.h"
 
+#include "sdk/vault/step.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,6 +82,20 @@ call_open_set(struct call *c, const char *set, unsigned flags, struct vault_set 
 	return call_open_set_of(c, call_str(c, "vault"), call_str(c, "name"), set, flags, ret);
 }
 
+/* An encrypted set needs the step's key; what is wrong with either is said here, not while reading. */
+static int
+unlock(struct call *c, struct vault_set *set)
+{
+	struct vault_key *key = NULL;
+	struct vault_error err;
+	int rc = vault_step_key(c->op, c->host, &key, &err);
+
+	if (rc == VAULT_OK && vault_set_encrypted(set))
+		rc = vault_unlock(set, key, &err);
+	vault_key_free(key);
+	return rc < 0 ? fault_vault(&c->f, &err) : RESITE_OK;
+}
+
 int
 call_open_set_of(struct call *c, const char *vault, const char *name, const char *set,
 		 unsigned flags, struct vault_set **ret)
@@ -92,9 +108,14 @@ call_open_set_of(struct call *c, const char *vault, const char *name, const char
 		fault_set(&c->f, RESITE_ERR_REFUSED, "%s/%s/%s holds '%s', not '" DOCUMENTS_KIND "'",
 			  vault, name, vault_set_name(*ret), vault_set_kind(*ret));
 		vault_close(*ret);
+		*ret = NULL;
 		return c->f.rc;
 	}
-	return RESITE_OK;
+	if (flags & VAULT_MANIFEST_ONLY || unlock(c, *ret) == RESITE_OK)
+		return RESITE_OK;
+	vault_close(*ret);
+	*ret = NULL;
+	return c->f.rc;
 }
 
 void

@@ -80,6 +80,8 @@ static const struct resite_param import_params[] = {
 	 .type = RESITE_T_INT, .def = "8", .min = 1, .max = 64},
 	{.name = "vault", .summary = "folder of the vault", .type = RESITE_T_PATH},
 	NAME_PARAM,
+	{.name = "key", .summary = "of an encrypted set: 64 hexadecimal digits, or a passphrase",
+	 .type = RESITE_T_SECRET},
 	{.name = "set", .summary = "an older set instead of the newest", .type = RESITE_T_STRING},
 	SOURCE_PARAMS,
 	{.name = "dbimpexp", .summary = "the same as source with format dbimpexp",

@@ -25,20 +25,25 @@ check_site(struct source *s)
 	return RESITE_OK;
 }
 
+/* A source that is too old is refused, or used with a reason, which goes into the loss statement. */
 static int
 check_age(struct source *s)
 {
 	int64_t max = call_i64(s->call, "max_age"), age = wall_ms() - s->made_ms;
-	char text[AGE_MAX], limit[AGE_MAX], name[200];
+	const char *reason = call_str(s->call, "max_age_reason");
+	char text[AGE_MAX], limit[AGE_MAX], name[200], loss[500];
 
 	if (max == 0 || age <= max)
 		return RESITE_OK;
 	age_text(text, age);
 	age_text(limit, max);
 	source_name(s, name);
-	return fault_set(&s->call->f, RESITE_ERR_REFUSED,
-			 "%s is %s; max_age allows at most %.*s", name, text,
-			 (int)(strlen(limit) - strlen(" old")), limit);
+	snprintf(loss, sizeof loss, "%s is %s; max_age allows at most %.*s", name, text,
+		 (int)(strlen(limit) - strlen(" old")), limit);
+	if (!reason)
+		return fault_set(&s->call->f, RESITE_ERR_REFUSED, "%s", loss);
+	snprintf(loss + strlen(loss), sizeof loss - strlen(loss), "; used all the same: %s", reason);
+	return s->call->host->loss(s->call->op, loss);
 }
 
 static void

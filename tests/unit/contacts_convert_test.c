@@ -224,6 +224,30 @@ START_TEST(the_vault_keeps_unknown_sections_byte_for_byte)
 }
 END_TEST
 
+START_TEST(an_encrypted_set_is_read_with_its_key_alone)
+{
+	const char *vault = in_dir("vault");
+	struct fakehost *in = STEP("convert", {"source", put_text("in.xml", rich)}, {"vault", vault},
+				   {"site", "primary"}, {"key", "k"});
+	struct fakehost *out = STEP("convert", {"vault", vault}, {"target", in_dir("back")},
+				    {"target_format", "dbimpexp"}, {"key", "k"});
+	char command[200];
+
+	fakehost_secret(in, "k", "a long enough passphrase");
+	fakehost_secret(out, "k", "a long enough passphrase");
+	lives(in);
+	snprintf(command, sizeof command, "! grep -rqa contoso.com %s/contacts/*/*.txt*", vault);
+	ck_assert_int_eq(system(command), 0);
+	lives(out);
+	fakehost_secret(out, "k", "quite another passphrase");
+	ck_assert_int_eq(fakehost_call(out, FAKEHOST_PROBE), RESITE_ERR_REFUSED);
+	fakehost_free(in);
+	fakehost_free(out);
+	fails(STEP("convert", {"vault", vault}, {"target", in_dir("back")},
+		   {"target_format", "dbimpexp"}), FAKEHOST_PROBE, RESITE_ERR_REFUSED, "key");
+}
+END_TEST
+
 START_TEST(a_folder_has_a_file_for_each_user)
 {
 	static const char *const kinds[] = {"resource-lists", "xep0227"};
@@ -613,6 +637,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_file_becomes_one_of_another_format_and_what_is_lost_is_named);
 	tcase_add_test(tc, the_vault_keeps_unknown_sections_byte_for_byte);
+	tcase_add_test(tc, an_encrypted_set_is_read_with_its_key_alone);
 	tcase_add_test(tc, a_folder_has_a_file_for_each_user);
 	tcase_add_test(tc, a_source_that_breaks_off_leaves_the_target_alone);
 	tcase_add_test(tc, one_user_twice_makes_no_set);
