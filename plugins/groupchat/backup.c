@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The checkpoint that holds the name of the set that this step has written in this run. */
-#define WRITTEN "written"
 #define COPY_BYTES (256 * 1024)
 
 struct backup {
@@ -34,39 +32,11 @@ struct backup {
 
 /* --- probe ---------------------------------------------------------------------------- */
 
-/* The newest set's manifest; NULL when there is none, or when it is damaged: then a new set is
- * wanted all the more. */
-static struct vault_set *
-newest_set(const struct call *c)
-{
-	struct vault_set *set = NULL;
-	struct vault_error err;
-
-	if (vault_open(&set, call_str(c, "vault"), call_str(c, "name"), NULL, VAULT_MANIFEST_ONLY,
-		       NULL, NULL, &err) < 0 && err.code != VAULT_ERR_NONE)
-		call_log(c, RESITE_LOG_WARN, "%s", err.text);
-	return set;
-}
-
-/* Was it written by this step in this run, or is it as young as the plan allows? */
-static bool
-is_fresh(const struct call *c, const struct vault_set *set)
-{
-	const char *data = NULL, *name = c->host->last_checkpoint(c->op, &data);
-	int64_t age = wall_ms() - vault_set_started_ms(set);
-
-	if (name && !strcmp(name, WRITTEN) && data && !strcmp(data, vault_set_name(set)))
-		return true;
-	return age >= 0 && age < call_i64(c, "fresh_for") &&
-	       !strcmp(vault_set_kind(set), SET_KIND) &&
-	       !strcmp(vault_set_site(set), call_str(c, "site"));
-}
-
 static int
 tell_state(struct backup *b, const struct vault_set *set)
 {
 	const struct call *c = &b->c;
-	bool fresh = set && is_fresh(c, set);
+	bool fresh = set && set_is_fresh(c, set, SET_KIND);
 	char now[300] = "no set", will_be[200], age[AGE_MAX];
 
 	if (set) {
@@ -121,7 +91,7 @@ backup_probe(struct resite_op *op, const struct resite_host *host)
 	if (rc == RESITE_OK)
 		rc = inventory_list(&b.pg, &b.tables);
 	if (rc == RESITE_OK) {
-		set = newest_set(&b.c);
+		set = set_newest(&b.c);
 		rc = tell_state(&b, set);
 		vault_close(set);
 	}
@@ -358,7 +328,7 @@ tell_outputs(struct backup *b, const char *set)
 		rc = call_output(c, "bytes", "%lld", (long long)b->bytes);
 	if (rc == RESITE_OK)
 		rc = call_output(c, "wal", "%s", b->server.wal);
-	return rc == RESITE_OK ? c->host->checkpoint(c->op, WRITTEN, set) : rc;
+	return rc == RESITE_OK ? c->host->checkpoint(c->op, SET_WRITTEN, set) : rc;
 }
 
 static int

@@ -1,6 +1,7 @@
 /* groupchat: the tables that the core sees. */
 #include "plugins/groupchat/backup.h"
 #include "plugins/groupchat/call.h"
+#include "plugins/groupchat/mssql_step.h"
 #include "plugins/groupchat/restore.h"
 #include "plugins/groupchat/service.h"
 #include "plugins/groupchat/visit.h"
@@ -122,6 +123,49 @@ static const struct resite_param visit_params[] = {
 	{0},
 };
 
+#define MSSQL_PARAMS                                                                            \
+	{.name = "server", .summary = "SQL Server, host:port",                                  \
+	 .type = RESITE_T_ENDPOINT, .flags = RESITE_PARAM_REQUIRED},                            \
+	{.name = "database", .summary = "the chat service's database",                          \
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED},                              \
+	{.name = "user", .summary = "who logs in at the server",                                \
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED},                              \
+	{.name = "password", .summary = "the user's password", .type = RESITE_T_SECRET},        \
+	{.name = "odbc_driver", .summary = "as odbcinst -q -d lists it",                        \
+	 .type = RESITE_T_STRING, .def = "FreeTDS"},                                            \
+	{.name = "odbc_options", .summary = "more of the connection string; no secret",         \
+	 .type = RESITE_T_STRING, .def = "TDS_Version=7.4;Encryption=require"},                 \
+	{.name = "timeout", .summary = "longest wait for a connection",                         \
+	 .type = RESITE_T_DURATION, .def = "15s", .min = 100, .max = 600000}
+
+static const struct resite_param mssql_backup_params[] = {
+	MSSQL_PARAMS,
+	{.name = "server_folder", .summary = "where SQL Server writes the backup: both sites' must read it",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED},
+	VAULT_PLACE_PARAMS("groupchat", RESITE_PARAM_REQUIRED),
+	VAULT_WRITE_PARAMS,
+	{0},
+};
+
+static const char *const hows[] = {"beside", "recover", NULL};
+
+static const struct resite_param mssql_restore_params[] = {
+	MSSQL_PARAMS,
+	{.name = "how", .summary = "restore beside the live one and swap; or recover a log shipping secondary",
+	 .type = RESITE_T_ENUM, .def = "beside", .choices = hows},
+	{.name = "data_folder", .summary = "where SQL Server puts the files; default: where they were",
+	 .type = RESITE_T_STRING},
+	{.name = "logs", .summary = "log backups that the secondary has not had, oldest first",
+	 .type = RESITE_T_STRING, .flags = RESITE_PARAM_REPEATED},
+	{.name = "disconnect", .summary = "end sessions in the database that is replaced",
+	 .type = RESITE_T_BOOL, .def = "false"},
+	VAULT_PLACE_PARAMS("groupchat", 0),
+	VAULT_READ_PARAMS,
+	{0},
+};
+
+static const char *const mssql_backup_outputs[] = {"set", "file", NULL};
+static const char *const mssql_restore_outputs[] = {"former", NULL};
 static const char *const one_active_outputs[] = {"other", NULL};
 static const char *const visit_outputs[] = {"messages", "compared", NULL};
 static const char *const backup_outputs[] = {"set", "rows", "bytes", "wal", NULL};
@@ -196,6 +240,27 @@ static const struct resite_action actions[] = {
 		.outputs = visit_outputs,
 		.check = visit_check,
 		.verify = visit_verify,
+	},
+	{
+		.name = "backup-mssql",
+		.summary = "BACKUP DATABASE of a SQL Server, proven by RESTORE VERIFYONLY",
+		.flags = RESITE_ACT_CARRIES,
+		.default_timeout_ms = 60 * 60 * 1000,
+		.params = mssql_backup_params,
+		.outputs = mssql_backup_outputs,
+		.probe = mssql_backup_probe,
+		.apply = mssql_backup_apply,
+	},
+	{
+		.name = "restore-mssql",
+		.summary = "RESTORE DATABASE beside the live one and swap, or recover a secondary",
+		.flags = RESITE_ACT_CARRIES,
+		.default_timeout_ms = 60 * 60 * 1000,
+		.params = mssql_restore_params,
+		.outputs = mssql_restore_outputs,
+		.check = mssql_restore_check,
+		.probe = mssql_restore_probe,
+		.apply = mssql_restore_apply,
 	},
 };
 

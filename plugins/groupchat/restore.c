@@ -74,7 +74,7 @@ restore_probe(struct resite_op *op, const struct resite_host *host)
 	struct call c = {.op = op, .host = host};
 	struct target t;
 	struct set set;
-	int rc = set_open(&c, VAULT_MANIFEST_ONLY, &set);
+	int rc = set_open(&c, SET_KIND, VAULT_MANIFEST_ONLY, &set);
 
 	if (rc != RESITE_OK)
 		return rc;
@@ -185,7 +185,7 @@ restore_apply(struct resite_op *op, const struct resite_host *host)
 	struct call c = {.op = op, .host = host};
 	struct target t;
 	struct set set;
-	int rc = set_open(&c, 0, &set);
+	int rc = set_open(&c, SET_KIND, 0, &set);
 
 	if (rc != RESITE_OK)
 		return rc;

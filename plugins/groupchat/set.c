@@ -52,13 +52,13 @@ read_set(const struct call *c, struct set *s)
 /* --- opening -------------------------------------------------------------------------------- */
 
 int
-set_open(const struct call *c, unsigned flags, struct set *ret)
+set_open(const struct call *c, const char *kind, unsigned flags, struct set *ret)
 {
 	struct vault_error err;
 	int rc;
 
 	*ret = (struct set){.fd = -1};
-	if (vault_step_open(c->op, c->host, SET_KIND, flags, &ret->vault, ret->note, &err) < 0)
+	if (vault_step_open(c->op, c->host, kind, flags, &ret->vault, ret->note, &err) < 0)
 		return vault_step_fail(c->op, c->host, &err);
 	rc = read_set(c, ret);
 	if (rc != RESITE_OK)
@@ -97,6 +97,30 @@ set_close(struct set *s)
 	free(s->path);
 	inventory_release(&s->tables);
 	*s = (struct set){.fd = -1};
+}
+
+struct vault_set *
+set_newest(const struct call *c)
+{
+	struct vault_set *set = NULL;
+	struct vault_error err;
+
+	if (vault_open(&set, call_str(c, "vault"), call_str(c, "name"), NULL, VAULT_MANIFEST_ONLY,
+		       NULL, NULL, &err) < 0 && err.code != VAULT_ERR_NONE)
+		call_log(c, RESITE_LOG_WARN, "%s", err.text);
+	return set;
+}
+
+bool
+set_is_fresh(const struct call *c, const struct vault_set *set, const char *kind)
+{
+	const char *data = NULL, *name = c->host->last_checkpoint(c->op, &data);
+	int64_t age = wall_ms() - vault_set_started_ms(set);
+
+	if (name && !strcmp(name, SET_WRITTEN) && data && !strcmp(data, vault_set_name(set)))
+		return true;
+	return age >= 0 && age < call_i64(c, "fresh_for") && !strcmp(vault_set_kind(set), kind) &&
+	       !strcmp(vault_set_site(set), call_str(c, "site"));
 }
 
 /* --- the dump --------------------------------------------------------------------------------- */

@@ -6,6 +6,9 @@
 #include "sdk/vault/vault.h"
 
 #define SET_KIND "chat-database/1"
+#define SET_MSSQL_KIND "chat-mssql/1" /* no payload: the backup's file is the server's */
+/* The checkpoint that holds the name of the set that a step has written in this run. */
+#define SET_WRITTEN "written"
 #define SET_DUMP "chat.dump"
 #define SET_TOOL "resite groupchat " GROUPCHAT_VERSION
 
@@ -20,8 +23,9 @@ struct set {
 	int fd;                       /* that it is read from, or -1 */
 };
 
-/* Opens the set that the step names.  flags: VAULT_MANIFEST_ONLY, or 0 to prove every byte. */
-int set_open(const struct call *c, unsigned flags, struct set *ret);
+/* Opens the set of kind that the step names.  flags: VAULT_MANIFEST_ONLY, or 0 to prove every
+ * byte. */
+int set_open(const struct call *c, const char *kind, unsigned flags, struct set *ret);
 /* Opens the set that a database is marked with, by its manifest alone; RESITE_PENDING: the vault
  * does not have it any more. */
 int set_open_of_mark(const struct call *c, const char *mark, struct set *ret);
@@ -29,6 +33,12 @@ int set_open_of_mark(const struct call *c, const char *mark, struct set *ret);
  * without a name beside the sets. */
 int set_dump(const struct call *c, struct set *s);
 void set_close(struct set *s);
+
+/* The newest set's manifest; NULL when there is none, or when it is damaged: then a new set is
+ * wanted all the more. */
+struct vault_set *set_newest(const struct call *c);
+/* Was it written by this step in this run, or is it as young as the plan allows? */
+bool set_is_fresh(const struct call *c, const struct vault_set *set, const char *kind);
 
 /* A file without a name in the vault's folder, readable by programs that we start under path:
  * whatever ends this process, nothing is left of it. */
