@@ -100,6 +100,52 @@ import_row() {
 row_import_5k() { import_row 5000; }
 row_import_50k() { import_row 50000; }
 
+# --- straight into the table -------------------------------------------------------
+
+# psql as the role that owns the table
+sql_at_target() {
+	PGPASSWORD=$(<"$LAB_POSTGRES_KAMAILIO_PASSWORD_FILE") psql -X -q -A -t -v ON_ERROR_STOP=1 \
+		-h "${LAB_DR_POSTGRES%:*}" -p "${LAB_DR_POSTGRES##*:}" -U kamailio -d kamailio "$@" ||
+		die "psql failed"
+}
+
+before_sql_by_resite() { sql_at_target -c 'truncate xcap' -c checkpoint 2>/dev/null; }
+before_sql_by_copy() { before_sql_by_resite; }
+sql_by_resite() { resite_run state sql.conf move; }
+count_table() {
+	local there
+	there=$(sql_at_target -c 'select count(*) from xcap')
+	((there == n)) || die "$there of $n lists are in the table"
+}
+after_sql_by_resite() {
+	count_table
+	phase_values state
+}
+sql_by_copy() { sql_at_target -c "\\copy xcap($table_columns) from rows.$1 with (format $1)"; }
+after_sql_by_copy() { count_table; }
+table_columns=username,domain,doc,doc_type,etag,source,doc_uri,port
+
+row_import_sql() {
+	n=$(small 100000)
+	need psql postgresql-client
+	start_lab "$n" sqlxcap
+	"$build/lab/gen/gen" dbimpexp --users "$n" >export.xml
+	lab_plan "does = \"contacts.convert\"; with = { source = \"$PWD/export.xml\"; vault = \"$PWD/vault\";
+		site = \"primary\"; };" >convert.conf
+	resite_run state.convert convert.conf move
+	lab_plan "does = \"contacts.import\"; with = { server = \"\${to.xcap_sql}\"; vault = \"$PWD/vault\"; via = \"sql\";
+		database_server = \"\${to.postgres}\"; database_user = \"kamailio\"; database_password = \"\${secret.sql}\"; };" |
+		sed "s|secrets: {|secrets: { sql = { file = \"$LAB_POSTGRES_KAMAILIO_PASSWORD_FILE\"; };|" >sql.conf
+	sql_by_resite
+	for format in binary text; do
+		sql_at_target -c "\\copy xcap($table_columns) to rows.$format with (format $format)"
+	done
+	turns resite=sql_by_resite copy="sql_by_copy binary" copy-text="sql_by_copy text"
+	goal_ratio "a bare COPY's speed, whole run" 0.7 copy resite
+	goal_ratio "the same, apply alone" 0.7 copy resite-apply
+	note "$(($(stat -c %s rows.binary) / 1000000)) MB of rows; PostgreSQL durable (fsync on)"
+}
+
 # peak_of FILE: of /usr/bin/time -f %M
 peak_of() { awk '{ printf "%.1f", $1 / 1024 }' "$1"; }
 

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # The lab as the place of a measurement.
 
-# start_lab USERS
+# start_lab USERS [PARTS]
 start_lab() {
 	export RESITE_LAB=$PWD/lab RESITE_LAB_GEN=$build/lab/gen/gen
 	later "'$top/lab/lab' down >/dev/null"
-	loudly "$top/lab/lab" --users "$1" up
+	loudly "$top/lab/lab" --users "$1" ${2:+--with "$2"} up
 	# shellcheck source=/dev/null
 	. "$RESITE_LAB/env"
 }

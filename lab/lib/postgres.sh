@@ -149,10 +149,14 @@ postgres_fill_all() {
 	done
 }
 
+# Before the configuration files of those who log in.
+part_postgres_write() {
+	postgres_make_secrets
+}
+
 # One cluster is made, with its durability off, and copied for the other site.
 part_postgres_data() {
 	local data
-	postgres_make_secrets
 	data=$(postgres_data_dir primary)
 	postgres_init "$data"
 	postgres_configure primary
