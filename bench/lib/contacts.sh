@@ -109,7 +109,7 @@ sql_at_target() {
 		die "psql failed"
 }
 
-before_sql_by_resite() { sql_at_target -c 'truncate xcap' -c checkpoint 2>/dev/null; }
+before_sql_by_resite() { sql_at_target -c 'truncate xcap'; }
 before_sql_by_copy() { before_sql_by_resite; }
 sql_by_resite() { resite_run state sql.conf move; }
 count_table() {
