@@ -234,18 +234,26 @@ apply_part(struct step *s, struct part *p)
 }
 
 int
+step_apply(struct step *s)
+{
+	int rc = step_look(s, true);
+
+	for (size_t i = 0; i < s->n && rc == RESITE_OK; i++) {
+		if (s->parts[i].set.n)
+			rc = apply_part(s, &s->parts[i]);
+		s->host->progress(s->op, i + 1, s->n, "zones");
+	}
+	return rc;
+}
+
+int
 set_apply(struct resite_op *op, const struct resite_host *host)
 {
 	struct step s;
 	int rc = step_init(&s, op, host);
 
 	if (rc == RESITE_OK)
-		rc = step_look(&s, true);
-	for (size_t i = 0; i < s.n && rc == RESITE_OK; i++) {
-		if (s.parts[i].set.n)
-			rc = apply_part(&s, &s.parts[i]);
-		host->progress(op, i + 1, s.n, "zones");
-	}
+		rc = step_apply(&s);
 	step_release(&s);
 	return rc;
 }

@@ -257,7 +257,7 @@ step_guard(struct step *s, struct part *p, const struct rrset *was, const struct
 	struct guard_case c = {
 		.changes = changes, .n_changes = n, .serials = &raised, .n_serials = serial ? 1 : 0,
 		.zone = p->zone.text, .overrides = s->overrides, .n_overrides = s->n_overrides,
-		.limits = {.domain = domain_of(s->host->param_str(s->op, "srv_target", 0)),
+		.limits = {.domain = domain_of(resite_str_or(s->op, s->host, "srv_target", "any")),
 			   .max_changes = resite_i64_or(s->op, s->host, "max_changes", 0),
 			   .max_percent = resite_i64_or(s->op, s->host, "max_percent", 0),
 			   .total = p->zone.rrsets},
@@ -269,6 +269,11 @@ step_guard(struct step *s, struct part *p, const struct rrset *was, const struct
 		return step_no_memory(s);
 	for (size_t i = 0; i < n; i++)
 		changes[i] = (struct guard_change){&was[i], &will[i]};
+	/* Lower TTLs change no meaning. */
+	if (s->lower) {
+		c.world = (struct guard_world){NULL, NULL, NULL};
+		c.limits.domain = GUARD_ANY;
+	}
 	rc = guard_judge(&c, on_finding, &v);
 	free(changes);
 	if (rc <= 0)

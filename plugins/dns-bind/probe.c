@@ -271,6 +271,8 @@ look_at_part(struct step *s, struct part *p, bool served)
 
 	if (rc == RESITE_OK)
 		rc = judge_status(s, p);
+	if (rc == RESITE_OK && s->lower)
+		rc = part_lower(s, p);
 	if (rc == RESITE_OK)
 		rc = part_read(s, p);
 	if (rc == RESITE_OK && served)
@@ -286,7 +288,7 @@ step_look(struct step *s, bool served)
 	int rc = find_folders(s);
 
 	for (size_t i = 0; i < s->n && rc == RESITE_OK; i++)
-		if (s->parts[i].set.n)
+		if (s->lower || s->parts[i].set.n)
 			rc = look_at_part(s, &s->parts[i], served);
 	return rc;
 }
@@ -409,21 +411,27 @@ tell_state(struct step *s)
 }
 
 int
+step_probe(struct step *s)
+{
+	int rc = step_look(s, true);
+
+	for (size_t i = 0; i < s->n && rc == RESITE_OK; i++) {
+		struct part *p = &s->parts[i];
+
+		if (p->set.n && part_file_differs(p))
+			rc = step_guard(s, p, p->now, p->set.v, p->set.n, NULL);
+	}
+	return rc == RESITE_OK ? tell_state(s) : rc;
+}
+
+int
 set_probe(struct resite_op *op, const struct resite_host *host)
 {
 	struct step s;
 	int rc = step_init(&s, op, host);
 
 	if (rc == RESITE_OK)
-		rc = step_look(&s, true);
-	for (size_t i = 0; i < s.n && rc == RESITE_OK; i++) {
-		struct part *p = &s.parts[i];
-
-		if (p->set.n && part_file_differs(p))
-			rc = step_guard(&s, p, p->now, p->set.v, p->set.n, NULL);
-	}
-	if (rc == RESITE_OK)
-		rc = tell_state(&s);
+		rc = step_probe(&s);
 	step_release(&s);
 	return rc;
 }

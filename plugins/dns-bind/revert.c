@@ -133,16 +133,12 @@ pull(struct revert *r)
 	return rc;
 }
 
-/* The step is about what the records are about, not what the plan says now. */
+/* The step is about what the undo records are about, not what the plan says now. */
 static int
 take_sets(struct revert *r)
 {
 	struct step *s = r->s;
 
-	for (size_t i = 0; i < s->n; i++) {
-		rrset_list_release(&s->parts[i].set);
-		rrset_list_release(&s->parts[i].expect);
-	}
 	for (size_t i = 0; i < r->n; i++) {
 		struct part *p = &s->parts[r->v[i].part];
 		const struct rrset *from = old_set(&r->v[i]);
@@ -290,7 +286,7 @@ set_revert(struct resite_op *op, const struct resite_host *host)
 {
 	struct step s;
 	struct revert r = {.s = &s, .way = host->revert_way(op)};
-	int rc = step_init(&s, op, host);
+	int rc = step_open(&s, op, host);
 
 	if (rc == RESITE_OK)
 		rc = pull(&r);

@@ -100,10 +100,8 @@ read_zones(struct step *s)
 	return rc;
 }
 
-/* The zone that a record is for: an absolute owner finds the closest one, a relative one is
- * of the first. */
-static struct part *
-part_of(struct step *s, const char *record)
+struct part *
+step_part_of(struct step *s, const char *record)
 {
 	size_t len = strcspn(record, " \t");
 	struct part *best = NULL;
@@ -123,7 +121,7 @@ part_of(struct step *s, const char *record)
 static int
 add_record(struct step *s, const char *param, const char *where, const char *text)
 {
-	struct part *p = part_of(s, text);
+	struct part *p = step_part_of(s, text);
 	struct rrset_list *list = strcmp(param, "expect_current") ? &p->set : &p->expect;
 	uint32_t ttl = (uint32_t)(s->host->param_i64(s->op, "ttl", 0) / 1000);
 	struct rrset_error err;
@@ -196,7 +194,7 @@ read_overrides(struct step *s)
 }
 
 int
-step_init(struct step *s, struct resite_op *op, const struct resite_host *host)
+step_open(struct step *s, struct resite_op *op, const struct resite_host *host)
 {
 	const char *server = host->param_str(op, "server", 0);
 	int rc;
@@ -207,13 +205,19 @@ step_init(struct step *s, struct resite_op *op, const struct resite_host *host)
 	if (!net_endpoint_parse(server, "53", &s->server))
 		return resite_fail(op, host, RESITE_ERR_INVALID, "server", "'%s' is not host:port", server);
 	rc = read_zones(s);
+	return rc == RESITE_OK ? read_overrides(s) : rc;
+}
+
+int
+step_init(struct step *s, struct resite_op *op, const struct resite_host *host)
+{
+	int rc = step_open(s, op, host);
+
 	if (rc == RESITE_OK)
 		rc = add_records(s, "record");
 	if (rc == RESITE_OK)
 		rc = add_records(s, "expect_current");
-	if (rc == RESITE_OK)
-		rc = join_records(s);
-	return rc == RESITE_OK ? read_overrides(s) : rc;
+	return rc == RESITE_OK ? join_records(s) : rc;
 }
 
 static void

@@ -40,6 +40,7 @@ struct step {
 	struct net net;
 	struct net_endpoint server;
 	bool rndc; /* it reloads; else somebody else does */
+	bool lower; /* ttl-lower: what is set is what the files have, with lower TTLs */
 	struct part parts[STEP_ZONES_MAX];
 	size_t n;
 	struct guard_override overrides[STEP_OVERRIDES_MAX];
@@ -48,8 +49,13 @@ struct step {
 	size_t n_roots;
 };
 
-/* Reads parameters and records: no I/O.  Like all below it returns enum resite_rc and has
- * called host->fail unless RESITE_OK.  Release in any case. */
+/* Reads the parameters that all actions have: no I/O.  Like all below it returns enum
+ * resite_rc and has called host->fail unless RESITE_OK.  Release in any case. */
+int step_open(struct step *s, struct resite_op *op, const struct resite_host *host);
+/* The zone that a record or name is for: an absolute one finds the closest, a relative one is
+ * of the first. */
+struct part *step_part_of(struct step *s, const char *record);
+/* The same, with the records to set. */
 int step_init(struct step *s, struct resite_op *op, const struct resite_host *host);
 void step_release(struct step *s);
 int step_no_memory(struct step *s);
@@ -91,6 +97,14 @@ int part_change(struct step *s, struct part *p, const struct rrset *sets, size_t
 		int (*write_undo)(struct step *s, struct part *p));
 uint32_t step_today(void);
 
+/* ttl.c: makes p->set of what the file has for the names of the plan. */
+int part_lower(struct step *s, struct part *p);
+
+/* The functions of an action, once its step is open. */
+int step_probe(struct step *s);
+int step_apply(struct step *s);
+int step_verify(struct step *s);
+
 /* What one function of an attempt leaves to the next (host->memory). */
 struct bind_memory {
 	struct {
@@ -98,6 +112,7 @@ struct bind_memory {
 		uint32_t serial;      /* that apply has written */
 		bool has_serial;
 	} zones[STEP_ZONES_MAX];
+	int64_t since; /* seconds since 1970: when all servers had the low TTL; 0: not yet */
 };
 /* NULL: no memory; then nothing is remembered. */
 struct bind_memory *step_memory(struct step *s);
@@ -107,5 +122,9 @@ int set_probe(struct resite_op *op, const struct resite_host *host);
 int set_apply(struct resite_op *op, const struct resite_host *host);
 int set_verify(struct resite_op *op, const struct resite_host *host);
 int set_revert(struct resite_op *op, const struct resite_host *host);
+int ttl_check(struct resite_op *op, const struct resite_host *host);
+int ttl_probe(struct resite_op *op, const struct resite_host *host);
+int ttl_apply(struct resite_op *op, const struct resite_host *host);
+int ttl_verify(struct resite_op *op, const struct resite_host *host);
 
 #endif

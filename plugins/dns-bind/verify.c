@@ -220,26 +220,34 @@ all_remembered(struct step *s)
 }
 
 int
-set_verify(struct resite_op *op, const struct resite_host *host)
+step_verify(struct step *s)
 {
 	struct servers list;
-	struct step s;
 	uint32_t serial;
-	int rc = step_init(&s, op, host);
+	int rc = s->lower || !all_remembered(s) ? step_look(s, false) : RESITE_OK;
 
-	if (rc == RESITE_OK && !all_remembered(&s))
-		rc = step_look(&s, false);
-	for (size_t i = 0; i < s.n && rc == RESITE_OK; i++) {
-		struct part *p = &s.parts[i];
+	for (size_t i = 0; i < s->n && rc == RESITE_OK; i++) {
+		struct part *p = &s->parts[i];
 
 		if (!p->set.n)
 			continue;
-		rc = find_servers(&s, p, &list);
+		rc = find_servers(s, p, &list);
 		if (rc == RESITE_OK)
-			rc = wanted_serial(&s, p, &serial);
+			rc = wanted_serial(s, p, &serial);
 		if (rc == RESITE_OK)
-			rc = ask_servers(&s, p, &list, serial);
+			rc = ask_servers(s, p, &list, serial);
 	}
+	return rc;
+}
+
+int
+set_verify(struct resite_op *op, const struct resite_host *host)
+{
+	struct step s;
+	int rc = step_init(&s, op, host);
+
+	if (rc == RESITE_OK)
+		rc = step_verify(&s);
 	step_release(&s);
 	return rc;
 }

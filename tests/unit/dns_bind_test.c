@@ -355,6 +355,38 @@ START_TEST(a_serial_that_was_not_raised_is_raised_before_the_reload)
 }
 END_TEST
 
+START_TEST(ttls_are_lowered_ahead_and_raised_again)
+{
+	struct fakehost *h = fakehost_new(&resite_plugin_v0()->actions[1]);
+
+	fakehost_param(h, "server", server.at);
+	fakehost_param(h, "rndc_conf", path_of("rndc.conf"));
+	fakehost_param(h, "patience", "500ms");
+	on_zone(h, "contoso.example.", "db.contoso");
+	on_zone(h, "fabrikam.example.", "db.fabrikam");
+	fakehost_param(h, "name", "sip");
+	fakehost_param(h, "name", "_sip._tcp SRV");
+	fakehost_param(h, "name", "sip.fabrikam.example. A");
+	fakehost_param(h, "ttl", "30s");
+	ck_call(h, FAKEHOST_CHECK, RESITE_OK);
+	ck_assert_uint_eq(probe(h), 3);
+	ck_assert(strstr(fakehost_losses(h), "up to 86400 s"));
+	ck_call(h, FAKEHOST_APPLY, RESITE_OK);
+	verify(h);
+	ck_assert_str_eq(fakehost_output(h, "old_ttl"), "86400");
+	ck_assert_uint_eq(probe(h), 0);
+	ck_assert_ptr_nonnull(strstr(file_text("db.contoso"), "sip\t30 IN A\t10.1.0.10 ; primary\n"));
+	ck_assert_ptr_nonnull(strstr(file_text("db.contoso"), "_sip._tcp\t30 SRV 0 0 5061 sip\n"));
+	ck_assert_int_eq(fakehost_revert(h, RESITE_PUT_BACK), RESITE_OK);
+	ck_assert_uint_eq(fakehost_reverted_count(h, RESITE_REVERTED_PUT_BACK), 3);
+	ck_assert_ptr_nonnull(strstr(file_text("db.contoso"), "sip\t86400 IN A\t10.1.0.10 ; primary\n"));
+	fakehost_param(h, "name", "nowhere A");
+	ck_call(h, FAKEHOST_PROBE, RESITE_ERR_REFUSED);
+	ck_says(h, "has no such RRset: nowhere A");
+	fakehost_free(h);
+}
+END_TEST
+
 /* --- others --------------------------------------------------------------------------------- */
 
 START_TEST(an_edit_of_somebody_else_is_a_conflict_or_is_kept)
@@ -635,6 +667,7 @@ main(void)
 	tcase_add_test(t, a_ttl_comes_back_too);
 	tcase_add_test(t, an_attempt_that_was_lost_before_the_reload_is_seen);
 	tcase_add_test(t, a_serial_that_was_not_raised_is_raised_before_the_reload);
+	tcase_add_test(t, ttls_are_lowered_ahead_and_raised_again);
 	tcase_add_test(t, an_edit_of_somebody_else_is_a_conflict_or_is_kept);
 	tcase_add_test(t, a_server_that_lags_or_lies_is_named);
 	tcase_add_test(t, queued_is_not_taken_for_loaded);
