@@ -502,6 +502,12 @@ vault_set_finished_ms(const struct vault_set *s)
 	return s->finished_ms;
 }
 
+int64_t
+vault_set_age_ms(const struct vault_set *s)
+{
+	return vault__now_ms() - s->started_ms;
+}
+
 uint64_t
 vault_set_bytes(const struct vault_set *s)
 {

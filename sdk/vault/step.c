@@ -181,3 +181,46 @@ vault_step_commit(struct resite_op *op, const struct resite_host *host, struct v
 		resite_log(op, host, RESITE_LOG_WARN, "%s", note);
 	return vault_writer_commit(w, err);
 }
+
+/* --- sets that a step writes ---------------------------------------------------------- */
+
+#define WRITTEN "written"
+
+int
+vault_step_written(struct resite_op *op, const struct resite_host *host,
+		   const struct vault_writer *w)
+{
+	int rc = host->output(op, "set", vault_writer_set(w));
+
+	return rc == RESITE_OK ? host->checkpoint(op, WRITTEN, vault_writer_set(w)) : rc;
+}
+
+static bool
+will_do(struct resite_op *op, const struct resite_host *host, const char *kind,
+	const struct vault_set *s)
+{
+	const char *data = NULL, *name = host->last_checkpoint(op, &data);
+	int64_t age = vault_set_age_ms(s);
+
+	if (name && !strcmp(name, WRITTEN) && data && !strcmp(data, vault_set_name(s)))
+		return true;
+	return age >= 0 && age < resite_i64_or(op, host, "fresh_for", 0) &&
+	       !strcmp(vault_set_kind(s), kind) &&
+	       !strcmp(vault_set_site(s), host->param_str(op, "site", 0));
+}
+
+int
+vault_step_newest(struct resite_op *op, const struct resite_host *host, const char *kind,
+		  struct vault_set **ret, bool *ret_will_do, struct vault_error *err)
+{
+	int rc = vault_open(ret, host->param_str(op, "vault", 0), host->param_str(op, "name", 0), NULL,
+			    VAULT_MANIFEST_ONLY, NULL, NULL, err);
+
+	*ret_will_do = rc == VAULT_OK && will_do(op, host, kind, *ret);
+	if (rc == VAULT_OK)
+		return rc;
+	*ret = NULL;
+	if (rc == VAULT_ERR_DAMAGED)
+		resite_log(op, host, RESITE_LOG_WARN, "%s", err->text);
+	return rc == VAULT_ERR_DAMAGED || rc == VAULT_ERR_NONE ? VAULT_OK : rc;
+}

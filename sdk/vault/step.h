@@ -42,5 +42,15 @@ int vault_step_write(struct resite_op *op, const struct resite_host *host, const
  * said of that, then makes the set visible.  note as above. */
 int vault_step_commit(struct resite_op *op, const struct resite_host *host,
 		      struct vault_writer *w, char note[VAULT_NOTE_MAX], struct vault_error *err);
+/* After the commit: the output "set", and a checkpoint by which vault_step_newest knows it. */
+int vault_step_written(struct resite_op *op, const struct resite_host *host,
+		       const struct vault_writer *w);
+
+/* For the probe of a step that writes sets: the newest one by its manifest; *ret is NULL when
+ * there is none, or a damaged one, which is logged: then a new set is wanted all the more.
+ * *ret_will_do: this step has written it in this run, or it is of this kind and site, and younger
+ * than fresh_for. */
+int vault_step_newest(struct resite_op *op, const struct resite_host *host, const char *kind,
+		      struct vault_set **ret, bool *ret_will_do, struct vault_error *err);
 
 #endif

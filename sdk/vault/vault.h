@@ -128,6 +128,7 @@ const char *vault_set_site(const struct vault_set *s);
 const char *vault_set_digest(const struct vault_set *s);    /* of the manifest, so of all */
 int64_t vault_set_started_ms(const struct vault_set *s);    /* wall clock, since 1970 */
 int64_t vault_set_finished_ms(const struct vault_set *s);
+int64_t vault_set_age_ms(const struct vault_set *s);        /* since it was begun */
 uint64_t vault_set_bytes(const struct vault_set *s);        /* of all payload files, decrypted */
 bool vault_set_encrypted(const struct vault_set *s);
 /* Files in the order of the manifest; NULL after the last. */
