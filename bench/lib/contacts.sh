@@ -100,6 +100,24 @@ import_row() {
 row_import_5k() { import_row 5000; }
 row_import_50k() { import_row 50000; }
 
+# From the file of dbimpexp.exe itself; the limit sends the same lists, made before.
+row_import_dbimpexp() {
+	n=$(small 100000)
+	start_lab "$n"
+	"$build/lab/gen/gen" dbimpexp --users "$n" >export.xml
+	lab_plan "does = \"contacts.convert\"; with = { source = \"$PWD/export.xml\"; vault = \"$PWD/vault\";
+		site = \"primary\"; };" >convert.conf
+	resite_run state.convert convert.conf move
+	lab_plan "does = \"contacts.import\"; with = { server = \"\${to.xcap}\"; source = \"$PWD/export.xml\"; };" >import.conf
+	documents=$(echo vault/contacts/*/documents.txt)
+	host=${LAB_DR_XCAP#http://} host=${host%%/*}
+	best_connections
+	turns resite=import_by_resite limit="import_by_limit $connections"
+	goal_ratio "the minimal client's speed, whole run" 0.85 limit resite
+	goal_ratio "the same, apply alone" 0.85 limit resite-apply
+	note "$(($(stat -c %s export.xml) / 1000000)) MB, UTF-16LE; limit: $connections connections, its best"
+}
+
 # --- straight into the table -------------------------------------------------------
 
 # psql as the role that owns the table
