@@ -23,6 +23,12 @@ tell_losses(const struct call *c, const struct set *set, const struct target *t)
 	c->host->loss(c->op, text);
 	if (*set->note)
 		c->host->loss(c->op, set->note);
+	if (*t->stranded) {
+		snprintf(text, sizeof text, "chat messages written at this site after the other one began "
+			 "(%.300s) never came there, and will not be seen; they stay in a database named "
+			 "%.*s…", t->stranded, (int)strlen(t->names.aside) - STAMP_LEN, t->names.aside);
+		c->host->loss(c->op, text);
+	}
 	if (t->state != TARGET_EXCEEDS)
 		return;
 	snprintf(text, sizeof text, "what database %s has and the set has not will not be seen by users: "

@@ -19,6 +19,22 @@ make_names(struct target *t, const struct set *set)
 	database_name(t->names.staged, t->name, suffix);
 }
 
+/* On the way back the set is of a database that itself was restored from a set of this site.
+ * What is here beyond that one is what the disaster cost. */
+static void
+find_stranded(const struct call *c, struct target *t, const struct set *set)
+{
+	const char *base = vault_set_extra(set->vault, "restored_from");
+	struct set old;
+
+	if (t->state != TARGET_OLDER || !base || !*base || !strcmp(base, t->database.mark) ||
+	    set_open_of_mark(c, base, &old) != RESITE_OK)
+		return;
+	if (!inventory_exceeds(&t->tables, &old.tables, t->stranded))
+		t->stranded[0] = '\0';
+	set_close(&old);
+}
+
 /* Rows first, for that is quick; the values only when all rows agree. */
 static int
 compare(struct target *t, const struct set *set)
@@ -75,7 +91,9 @@ target_open(const struct call *c, const struct set *set, struct target *ret)
 		rc = pg_open(&ret->login, call_str(c, "maintenance_db"), &ret->pg);
 	if (rc == RESITE_OK)
 		rc = look(ret, set);
-	if (rc != RESITE_OK)
+	if (rc == RESITE_OK)
+		find_stranded(c, ret, set);
+	else
 		target_close(ret);
 	return rc;
 }

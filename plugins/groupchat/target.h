@@ -27,6 +27,8 @@ struct target {
 	struct target_names names;
 	enum target_state state;
 	char why[400];              /* TARGET_EXCEEDS: what */
+	char stranded[400];         /* what was written here after the set that the other site
+				       began with, and so never came there; "": nothing */
 };
 
 /* Connects and looks; compares with the set. */

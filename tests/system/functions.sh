@@ -201,10 +201,10 @@ no_process_left() {
 	check "$1" soon nobody_holds "$RESITE_STATE"
 }
 
-# start_lab USERS: the two sites, with their variables.
+# start_lab USERS [OPTION...]: the two sites, with their variables.
 start_lab() {
 	lab_is_up=1
-	"$root/lab/lab" --dir "$work/lab" --users "$1" up >"$work/lab.log" 2>&1
+	"$root/lab/lab" --dir "$work/lab" --users "$1" "${@:2}" up >"$work/lab.log" 2>&1
 	case $? in
 	0) ;;
 	77)
