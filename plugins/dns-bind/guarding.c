@@ -141,19 +141,37 @@ part_with(struct step *s, const struct name *name)
 	return best;
 }
 
-/* A name in another zone of the step than the one judged is taken as good: that zone's own
- * changes are judged with it. */
+/* What the step sets at a name of another of its zones: the guard knows only the changes of
+ * the one that it judges. */
+static int
+bits_to_be(const struct part *p, const struct name *name, struct guard_name *ret_target)
+{
+	int bits = 0;
+
+	for (size_t i = 0; i < p->set.n; i++) {
+		const struct rrset *s = &p->set.v[i];
+
+		if (s->owner_len != name->len || memcmp(s->owner, name->wire, name->len) != 0 || !s->n)
+			continue;
+		bits |= guard_bit(s->type);
+		if (s->type == LDNS_RR_TYPE_CNAME)
+			guard_target(s, 0, ret_target);
+	}
+	return bits;
+}
+
 static int
 look(void *ctx, const uint8_t *wire, size_t len, struct guard_name *ret_target)
 {
 	struct world *w = ctx;
 	struct part *p;
 	struct name name;
+	int bits;
 
 	if (!name_from_wire(wire, len, &name))
 		return GUARD_UNSEEN;
 	p = part_with(w->s, &name);
-	if (!p || p != w->part)
+	if (!p || p->zone.n_files == 0)
 		return GUARD_UNSEEN;
 	if (!zone_find(&p->zone, &name)) {
 		if (w->looks++ >= LOOKS_MAX || !p->zone.files[0].bytes)
@@ -163,7 +181,8 @@ look(void *ctx, const uint8_t *wire, size_t len, struct guard_name *ret_target)
 		if (zone_look_again(&p->zone) != ZONE_OK)
 			return step_zone_fail(w->s, p, ZONE_BROKEN);
 	}
-	return look_in(&p->zone, &name, ret_target);
+	bits = look_in(&p->zone, &name, ret_target);
+	return p == w->part ? bits : bits | bits_to_be(p, &name, ret_target);
 }
 
 /* --- who points at a name? ---------------------------------------------------------------------- */

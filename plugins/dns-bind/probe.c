@@ -282,14 +282,23 @@ look_at_part(struct step *s, struct part *p, bool served)
 	return rc == RESITE_OK ? check_expected(s, p) : rc;
 }
 
+/* A zone that is named and not changed: the others may point into it. */
+static int
+read_bystander(struct step *s, struct part *p)
+{
+	enum zone_rc zrc = zone_read(&p->zone, p->file);
+
+	return zrc == ZONE_OK ? RESITE_OK : step_zone_fail(s, p, zrc);
+}
+
 int
 step_look(struct step *s, bool served)
 {
 	int rc = find_folders(s);
 
 	for (size_t i = 0; i < s->n && rc == RESITE_OK; i++)
-		if (s->lower || s->parts[i].set.n)
-			rc = look_at_part(s, &s->parts[i], served);
+		rc = s->lower || s->parts[i].set.n ? look_at_part(s, &s->parts[i], served)
+						   : read_bystander(s, &s->parts[i]);
 	return rc;
 }
 

@@ -531,6 +531,20 @@ START_TEST(an_override_allows_one_thing_with_its_reason)
 }
 END_TEST
 
+START_TEST(a_target_in_another_zone_of_the_step_is_seen)
+{
+	on_zone(fh, "contoso.example.", "db.contoso");
+	on_zone(fh, "fabrikam.example.", "db.fabrikam");
+	fakehost_param(fh, "record", "www CNAME web.fabrikam.example.");
+	ck_call(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED);
+	ck_says(fh, "would point at web.fabrikam.example., which would have no address");
+	fakehost_param(fh, "record", "web.fabrikam.example. A 10.2.0.10");
+	ck_assert_uint_eq(probe(fh), 2);
+	ck_call(fh, FAKEHOST_APPLY, RESITE_OK);
+	verify(fh);
+}
+END_TEST
+
 START_TEST(another_file_than_nameds_is_refused)
 {
 	put("db.copy", "%s", contoso);
@@ -674,6 +688,7 @@ main(void)
 	tcase_add_test(t, a_zone_that_named_would_not_load_is_not_written);
 	tcase_add_test(t, what_is_refused_is_said_and_changes_nothing);
 	tcase_add_test(t, an_override_allows_one_thing_with_its_reason);
+	tcase_add_test(t, a_target_in_another_zone_of_the_step_is_seen);
 	tcase_add_test(t, another_file_than_nameds_is_refused);
 	tcase_add_test(t, rndc_that_cannot_is_heard);
 	tcase_add_test(t, a_server_that_is_down_is_said_before_anything_is_touched);

@@ -30,7 +30,8 @@ tear_down(void)
 {
 	char command[256];
 
-	snprintf(command, sizeof(command), "chmod -R u+rwx '%s'; rm -rf '%s'", dir, dir);
+	snprintf(command, sizeof(command), "umount '%s' 2>/dev/null; chmod -R u+rwx '%s'; rm -rf '%s'", dir, dir,
+		 dir);
 	ck_assert_int_eq(system(command), 0);
 }
 
