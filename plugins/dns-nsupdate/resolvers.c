@@ -266,8 +266,10 @@ tell_outputs(struct step *s, const struct sample *m)
 	if (m->old && !m->lasting && !m->silent)
 		utc_text(time(NULL) + (time_t)m->longest, until);
 	rc = s->host->output(s->op, "old", old);
-	return rc >= 0 ? s->host->output(s->op, "until", *until ? until : m->old + m->silent ? "unknown" : "now")
-		       : rc;
+	if (rc >= 0)
+		rc = s->host->output(s->op, "until",
+				     *until ? until : m->old + m->silent ? "unknown" : "now");
+	return rc < 0 ? rc : RESITE_OK;
 }
 
 static int
@@ -298,8 +300,10 @@ resolvers_verify(struct resite_op *op, const struct resite_host *host)
 	left = rc == RESITE_OK ? s.since + host->param_i64(op, "wait", 0) - net_now_ms() : 0;
 	if (rc == RESITE_OK && left > 0)
 		rc = ask_resolvers(&m);
-	if (rc == RESITE_OK)
-		rc = left > 0 && m.old + m.silent ? wait_on(&s, &m, left) : conclude(&s);
+	if (rc == RESITE_OK && left > 0)
+		rc = m.old + m.silent ? wait_on(&s, &m, left) : tell_outputs(&s, &m);
+	else if (rc == RESITE_OK)
+		rc = conclude(&s);
 	step_release(&s);
 	return rc;
 }

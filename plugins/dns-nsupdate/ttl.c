@@ -244,7 +244,9 @@ tell_when_fast(struct step *s)
 	}
 	s->host->log(s->op, RESITE_LOG_INFO, text);
 	rc = s->host->output(s->op, "fast_from", old ? from : "unknown");
-	return rc >= 0 ? s->host->output(s->op, "old_ttl", seconds) : rc;
+	if (rc >= 0)
+		rc = s->host->output(s->op, "old_ttl", seconds);
+	return rc < 0 ? rc : RESITE_OK;
 }
 
 /* A cache may have asked the slowest server just before that had the change. */
