@@ -110,6 +110,7 @@ call_release(struct call *k)
 {
 	wipe(k->password, sizeof(k->password));
 	lh_hand_release(&k->hand);
+	free(k->hand_was);
 	free(k->tool);
 }
 
@@ -311,27 +312,52 @@ call_base(struct call *k, struct lh_conn *c, const char *below, char **ret, stru
 
 /* --- undo records -------------------------------------------------------- */
 
+/* As lh_encrypt decides. */
+static bool
+uses_starttls(const struct lh_target *t)
+{
+	return !strncasecmp(t->url, "ldap://", 7) &&
+	       (t->tls == LH_TLS_STARTTLS || t->n_pins ||
+		(t->tls == LH_TLS_AUTO && t->password.bv_val && !t->allow_plaintext));
+}
+
 static char *
 tool_line(const struct call *k)
 {
 	const struct lh_target *t = &k->target;
 	char *url = lh_shell_quote(t->url), *dn = lh_shell_quote(t->bind_dn ? t->bind_dn : "");
-	char *line = NULL;
+	char *ca = lh_shell_quote(t->ca_file ? t->ca_file : ""), *line = NULL;
+	const char *who = t->sasl == LH_SASL_EXTERNAL ? " -Y EXTERNAL"
+			  : t->sasl == LH_SASL_GSSAPI ? " -Y GSSAPI"
+			  : t->bind_dn		      ? " -x -W -D "
+						      : " -x";
 	int n = -1;
 
-	if (url && dn)
-		n = asprintf(&line, "ldapmodify -H %s%s%s%s%s", url,
-			     t->tls == LH_TLS_STARTTLS ? " -ZZ" : "",
-			     t->sasl == LH_SASL_EXTERNAL ? " -Y EXTERNAL" :
-			     t->sasl == LH_SASL_GSSAPI	 ? " -Y GSSAPI" :
-			     t->bind_dn ? " -W -D " : " -x",
-			     t->bind_dn ? dn : "", t->bind_dn ? " -x" : "");
+	if (url && dn && ca)
+		n = asprintf(&line, "%s%s%sldapmodify -H %s%s%s%s", t->ca_file ? "LDAPTLS_CACERT=" : "",
+			     t->ca_file ? ca : "", t->ca_file ? " " : "", url,
+			     uses_starttls(t) ? " -ZZ" : "", who, t->bind_dn ? dn : "");
 	free(url);
 	free(dn);
+	free(ca);
 	return n < 0 ? NULL : line;
 }
 
 /* The line's tail is made again only when an old value is spelled anew. */
+static int
+learn_hand(struct call *k, const char *attribute, const char *was, const char *set)
+{
+	if (k->hand_was && k->hand_attribute == attribute && k->hand_set == set &&
+	    !strcmp(k->hand_was, was))
+		return 0;
+	lh_hand_release(&k->hand);
+	free(k->hand_was);
+	k->hand_was = strdup(was);
+	k->hand_attribute = attribute;
+	k->hand_set = set;
+	return k->hand_was ? lh_hand_init(&k->hand, k->tool, attribute, set, was) : -1;
+}
+
 int
 call_undo_add(struct call *k, const char *dn, const char *attribute, const char *was,
 	      const char *set)
@@ -343,14 +369,9 @@ call_undo_add(struct call *k, const char *dn, const char *attribute, const char 
 
 	if (!k->tool)
 		k->tool = tool_line(k);
-	if (k->tool && (k->hand_was != was || k->hand_set != set)) {
-		lh_hand_release(&k->hand);
-		if (lh_hand_init(&k->hand, k->tool, attribute, set, was))
-			return RESITE_ERR_TRANSIENT;
-		k->hand_was = was;
-		k->hand_set = set;
-	}
-	by_hand = k->tool ? lh_hand_line(&k->hand, dn) : NULL;
+	if (!k->tool || learn_hand(k, attribute, was, set))
+		return RESITE_ERR_TRANSIENT;
+	by_hand = lh_hand_line(&k->hand, dn);
 	if (!by_hand)
 		return RESITE_ERR_TRANSIENT;
 	rc = k->host->undo_add(k->op, UNDO_VERSION, by_hand, kv, sizeof(kv) / sizeof(kv[0]));

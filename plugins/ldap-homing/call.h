@@ -18,8 +18,9 @@ struct call {
 	struct lh_target target;
 	const char *verify_url;   /* NULL: the action has none */
 	char password[PASSWORD_MAX_BYTES];
-	struct lh_hand hand;      /* how to put back what was hand_was and became hand_set */
-	const char *hand_was, *hand_set;
+	struct lh_hand hand;      /* how to put back an attribute that was hand_was */
+	const char *hand_attribute, *hand_set; /* borrowed from the call */
+	char *hand_was;
 	char record_fault[100];   /* why an undo record cannot be used; "": none was */
 	char *tool;               /* the ldapmodify command for by_hand */
 };

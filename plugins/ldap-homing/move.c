@@ -42,6 +42,16 @@ name_one(struct lh_tally *tally, const char *dn, const char *why)
 		tally->named[used] = '\0';
 }
 
+/* For the report alone, and of few.  dn is the list's own. */
+static const char *
+address_of(const struct pass *p, const char *dn)
+{
+	for (size_t i = 0; p->t->want_addresses && i < p->list->n; i++)
+		if (p->list->people[i].dn == dn)
+			return p->list->people[i].address;
+	return NULL;
+}
+
 /* The compare-and-swap found another value: whose? */
 static int
 on_changed(struct pass *p, const char *dn, struct lh_error *e)
@@ -59,7 +69,7 @@ on_changed(struct pass *p, const char *dn, struct lh_error *e)
 		snprintf(why, sizeof(why), "%s%s", exists ? "somebody else changed it; now " : "no longer there",
 			 !exists ? "" : now ? now : "without a home");
 		name_one(p->tally, dn, why);
-		p->j->stays(p->j->arg, dn, NULL, LH_STAYS_CONFLICT, why);
+		p->j->stays(p->j->arg, dn, address_of(p, dn), LH_STAYS_CONFLICT, why);
 	}
 	free(now);
 	return 0;
@@ -77,7 +87,8 @@ on_refused(struct pass *p, const char *dn, int code, const char *diag, struct lh
 	}
 	p->tally->refused++;
 	name_one(p->tally, dn, one.text + strlen(dn) + 2);
-	p->j->stays(p->j->arg, dn, NULL, LH_STAYS_REFUSED, one.text + strlen(dn) + 2);
+	p->j->stays(p->j->arg, dn, address_of(p, dn), LH_STAYS_REFUSED,
+		    one.text + strlen(dn) + 2);
 	if (p->tally->refused < HOPELESS || p->tally->moved)
 		return 0;
 	return lh_error_set(e, RESITE_ERR_REFUSED,

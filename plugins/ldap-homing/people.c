@@ -349,6 +349,7 @@ list_was(struct lh_list *l, const struct lh_entry *entry)
 int
 lh_list_add(struct lh_list *l, const struct lh_entry *entry, struct lh_error *e)
 {
+	const struct berval *address = entry->values[LH_ADDRESS];
 	struct lh_person p;
 
 	if (l->n == l->cap) {
@@ -361,6 +362,9 @@ lh_list_add(struct lh_list *l, const struct lh_entry *entry, struct lh_error *e)
 		l->cap = cap;
 	}
 	p.was = list_was(l, entry);
+	p.address = NULL;
+	if (l->task->want_addresses && address && address->bv_val)
+		p.address = list_text(l, address->bv_val, address->bv_len);
 	p.dn = list_text(l, entry->dn.bv_val, entry->dn.bv_len);
 	if (!p.was || !p.dn)
 		return no_memory(e);

@@ -84,10 +84,11 @@ char *lh_entry_text(const struct lh_entry *entry, int i);
 /* The whole list is read before the first change.  A search that runs while its
  * own result shrinks may lose users: what a paging cookie means then is up to
  * the server.  It also means that a limit of the server stops us before we have
- * changed anything.  A user costs her DN and 16 bytes. */
+ * changed anything.  A user costs her DN and 24 bytes, and her address if it is wanted. */
 struct lh_person {
 	const char *dn;
-	const char *was; /* the old value as the directory spells it */
+	const char *was;     /* the old value as the directory spells it */
+	const char *address; /* NULL: not wanted, or she has none */
 };
 
 struct lh_list {

@@ -235,6 +235,7 @@ START_TEST(a_refused_user_is_in_the_report_once_with_the_servers_words)
 	report = read_file(path);
 	ck_assert_uint_eq(lines_with(report, "\n"), 1);
 	text_has(report, "{\"why\":\"refused\",\"dn\":\"uid=u00007,");
+	text_has(report, "\"address\":\"sip:u00007@contoso.example\"");
 	text_has(report, "Insufficient access");
 	output_is(fh, "stayed", 1);
 	free(report);

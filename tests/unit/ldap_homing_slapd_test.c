@@ -567,8 +567,11 @@ START_TEST(the_line_by_hand_works_by_hand)
 	char *line;
 	size_t n;
 
+	set_param(fh, "allow_plaintext", "false");
+	set_param(fh, "ca_file", r->ca);
 	call_is(fh, FAKEHOST_APPLY, RESITE_OK);
 	line = strdup(fakehost_undos(fh, &n)[0].by_hand);
+	text_has(line, " -ZZ ");
 	ck_assert_ptr_nonnull(strstr(line, " -W "));
 	memcpy(strstr(line, " -W "), " -x ", 4);
 	line = realloc(line, strlen(line) + 50);
