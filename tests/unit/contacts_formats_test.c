@@ -811,7 +811,8 @@ main(void)
 	tcase_add_test(tc, bytes_tell_the_encoding_not_the_declaration);
 	tcase_add_test(tc, half_a_surrogate_pair_is_refused);
 	LOOP(tc, a_package_is_read_or_refused_by_its_entries, archives);
-	tcase_add_test(tc, a_zip_bomb_ends_early);
+	if (!getenv("RESITE_UNDER_VALGRIND")) /* 64 MiB of XML */
+		tcase_add_test(tc, a_zip_bomb_ends_early);
 	tcase_add_test(tc, an_altered_package_is_refused_or_says_the_same);
 	tcase_add_test(tc, jids_are_escaped_and_back);
 	tcase_add_test(tc, utf16_and_base64_come_back);
