@@ -2,6 +2,7 @@
 
 #include "plugins/contacts/contacts.h"
 #include "plugins/contacts/lists.h"
+#include "sdk/vault/step.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,6 +58,22 @@ is_fresh(struct call *c, const struct vault_set *set, size_t n_users)
 	       vault_set_count(set, "users") == n_users;
 }
 
+/* How the set that will do compares with the one before it. */
+static void
+tell_shrinking(struct call *c, const struct vault_set *set)
+{
+	const struct vault_shrink rule = {call_i64(c, "shrink_warn"), 0, NULL};
+	struct vault_set *before;
+	struct vault_error err;
+	char note[VAULT_NOTE_MAX] = "";
+
+	if (vault_open_before(&before, set, &err) < 0)
+		return;
+	if (vault_check_growth(set, before, &rule, note, &err) == VAULT_OK && *note)
+		c->host->loss(c->op, note);
+	vault_close(before);
+}
+
 static int
 tell_state(struct call *c, const struct vault_set *set, size_t n_users)
 {
@@ -70,7 +87,9 @@ tell_state(struct call *c, const struct vault_set *set, size_t n_users)
 			 vault_set_count(set, "documents"));
 	}
 	snprintf(will_be, sizeof will_be, "a new set of %zu users", n_users);
-	if (!fresh)
+	if (fresh)
+		tell_shrinking(c, set);
+	else
 		c->host->change(c->op, call_str(c, "name"), now, will_be);
 	return c->host->state(c->op, now, set ? vault_set_digest(set) : "none", !fresh, 1);
 }
@@ -219,13 +238,17 @@ fetch_all(struct export *e)
 static int
 write_facts(struct export *e, struct vault_error *err)
 {
-	const struct { const char *key; uint64_t n; } counts[] = {
-		{"users", e->users.n},   {"documents", e->documents}, {"none", e->none},
-		{"lists", e->lists},     {"entries", e->entries},     {"malformed", e->odd},
+	/* Fewer lists than last time is how a half-dead server looks, fewer entries how a lost
+	 * restore does. */
+	const struct { const char *key; uint64_t n; bool measure; } counts[] = {
+		{"users", e->users.n, false}, {"documents", e->documents, true},
+		{"none", e->none, false},     {"lists", e->lists, false},
+		{"entries", e->entries, true}, {"malformed", e->odd, false},
 	};
 
 	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-		if (vault_writer_count(e->writer, counts[i].key, counts[i].n, err) < 0)
+		if ((counts[i].measure ? vault_writer_measure : vault_writer_count)(
+			    e->writer, counts[i].key, counts[i].n, err) < 0)
 			return err->code;
 	return vault_writer_extra(e->writer, "server", call_str(&e->call, "server"), err);
 }
@@ -233,13 +256,12 @@ write_facts(struct export *e, struct vault_error *err)
 static int
 write_set(struct export *e)
 {
-	const struct vault_about about = {DOCUMENTS_KIND, call_str(&e->call, "site"),
-					  "resite contacts " CONTACTS_VERSION};
 	struct call *c = &e->call;
+	char note[VAULT_NOTE_MAX];
 	struct vault_error err;
 
-	if (vault_writer_new(&e->writer, call_str(c, "vault"), call_str(c, "name"), &about,
-			     &err) < 0 ||
+	if (vault_step_write(c->op, c->host, DOCUMENTS_KIND, "resite contacts " CONTACTS_VERSION,
+			     &e->writer, &err) < 0 ||
 	    vault_writer_file(e->writer, DOCUMENTS_FILE, &err) < 0)
 		return fault_vault(&c->f, &err);
 	if (put(e, DOCUMENTS_HEAD, strlen(DOCUMENTS_HEAD), &c->f) < 0 || fetch_all(e) < 0)
@@ -247,21 +269,10 @@ write_set(struct export *e)
 	documents_put_end(&e->line, e->documents, e->none);
 	if (put_line(e, &c->f) < 0)
 		return c->f.rc;
-	if (write_facts(e, &err) < 0 || vault_writer_commit(e->writer, &err) < 0)
+	if (write_facts(e, &err) < 0 ||
+	    vault_step_commit(c->op, c->host, e->writer, note, &err) < 0)
 		return fault_vault(&c->f, &err);
 	return RESITE_OK;
-}
-
-/* Fewer lists than last time is how a half-dead server looks. */
-static void
-warn_if_shrunk(struct export *e, const struct vault_set *before)
-{
-	uint64_t had = before ? vault_set_count(before, "documents") : 0;
-
-	if (had > e->documents && !strcmp(vault_set_site(before), call_str(&e->call, "site")))
-		call_log(&e->call, RESITE_LOG_WARN,
-			 "the new set has %" PRIu64 " lists, %s before it had %" PRIu64,
-			 e->documents, vault_set_name(before), had);
 }
 
 static int
@@ -287,17 +298,14 @@ int
 export_apply(struct resite_op *op, const struct resite_host *host)
 {
 	struct export e = {.call = {.op = op, .host = host}};
-	struct vault_set *before = newest_set(&e.call);
 	int rc;
 
 	if (load_users(&e.call, &e.users) < 0 || write_set(&e) < 0) {
 		rc = call_failed(&e.call, NULL);
 	} else {
-		warn_if_shrunk(&e, before);
 		rc = tell_outputs(&e);
 	}
 	vault_writer_free(e.writer);
-	vault_close(before);
 	users_release(&e.users);
 	buf_release(&e.line);
 	return rc;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* The version of Kamailio's table that we know. */
 #define TABLE_VERSION "4"
@@ -224,6 +225,10 @@ sql_open(struct target *t)
 	find_path(s, call_str(c, "server"));
 	snprintf(s->table, sizeof s->table, "%s", call_str(c, "table"));
 	s->began_s = wall_ms() / 1000;
+	/* So that no two loads give the same etags, were they made in the same second. */
+	if (getrandom(&s->etags, sizeof s->etags, GRND_NONBLOCK) != sizeof s->etags)
+		s->etags = (uint64_t)wall_ms();
+	s->etags >>= 16;
 	if (connect_all(s, t) < 0)
 		return c->f.rc;
 	if (t->use == TARGET_READ_BACK) {

@@ -38,7 +38,7 @@ struct sql {
 	unsigned n_lanes;     /* connected */
 	unsigned at;          /* the lane that takes rows */
 	bool conditional;     /* some row of the batch says what must be there still */
-	uint64_t etags;       /* given so far */
+	uint64_t etags;       /* the number of the last one */
 	int64_t began_s;
 	struct xcap *xcap;    /* of a read-back */
 	struct fault fault;   /* rc 0: none */

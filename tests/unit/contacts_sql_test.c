@@ -224,6 +224,58 @@ START_TEST(a_row_is_as_the_server_itself_writes_it)
 }
 END_TEST
 
+/* Of 1,500 users every third has an older list with another contact. */
+static struct fakehost *
+importer_over(const char *existing)
+{
+	struct fakehost *fh = importer();
+
+	write_lync(1500, 2, "old");
+	call(fh, FAKEHOST_APPLY);
+	sql("delete from xcap where right(username, 5)::int %% 3 <> 0");
+	write_lync(1500, 2, "new");
+	set(fh, "existing", existing);
+	return fh;
+}
+
+START_TEST(a_merge_and_a_keep_look_into_the_table_first)
+{
+	struct fakehost *fh = importer_over("merge");
+
+	live(fh);
+	ck_assert_uint_eq(fakehost_state(fh)->total, 1500);
+	is("select count(*) from xcap", "1500");
+	is("select count(*) from xcap where position('old'::bytea in doc) > 0 and "
+	   "position('new'::bytea in doc) > 0", "500");
+	is("select count(*) from xcap where position('new'::bytea in doc) > 0", "1500");
+	fakehost_free(fh);
+	sql("delete from xcap");
+	fh = importer_over("keep");
+	live(fh);
+	is("select count(*) from xcap where position('old'::bytea in doc) > 0 and "
+	   "position('new'::bytea in doc) = 0", "500");
+	is("select count(*) from xcap where position('new'::bytea in doc) > 0", "1000");
+	fakehost_free(fh);
+}
+END_TEST
+
+/* What was looked at is not what is there when the merged list is written: to us that is an update
+ * that finds no row. */
+START_TEST(a_list_that_changed_since_it_was_looked_at_is_not_overwritten)
+{
+	struct fakehost *fh = importer_over("merge");
+
+	sql("create function other() returns trigger language plpgsql as $$ begin "
+	    "if new.username = 'u00003' then return null; end if; return new; end $$;"
+	    "create trigger t before update on xcap for each row execute function other()");
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_CONFLICT,
+	      "lists were not taken, 1499 were imported: sip:u00003@contoso.example: another list is "
+	      "there by now");
+	sql("drop function other cascade");
+	fakehost_free(fh);
+}
+END_TEST
+
 START_TEST(a_list_that_the_table_does_not_take_is_named_and_the_rest_goes_in)
 {
 	struct fakehost *fh = importer();
@@ -453,6 +505,8 @@ cases(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, lists_go_into_the_table_and_come_out_of_the_server);
 	tcase_add_test(tc, a_row_is_as_the_server_itself_writes_it);
+	tcase_add_test(tc, a_merge_and_a_keep_look_into_the_table_first);
+	tcase_add_test(tc, a_list_that_changed_since_it_was_looked_at_is_not_overwritten);
 	tcase_add_test(tc, a_list_that_the_table_does_not_take_is_named_and_the_rest_goes_in);
 	tcase_add_test(tc, an_import_that_was_stopped_goes_on_where_it_was);
 	tcase_add_test(tc, a_server_that_does_not_hand_out_what_is_stored_is_told);

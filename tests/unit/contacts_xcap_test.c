@@ -331,16 +331,24 @@ START_TEST(each_run_exports_anew_unless_told_otherwise)
 }
 END_TEST
 
-START_TEST(a_set_that_shrank_is_told)
+START_TEST(a_set_that_shrank_is_told_and_one_that_shrank_much_needs_a_reason)
 {
 	struct fakehost *fh;
 
 	save_a();
-	write_users(users_file, 100);
+	write_users(users_file, 200);
 	fh = exporter(a.root);
 	call(fh, FAKEHOST_APPLY);
-	ck_assert_msg(strstr(fakehost_logs(fh), "the new set has 100 lists"), "%s",
-		      fakehost_logs(fh));
+	ck_assert_msg(strstr(fakehost_logs(fh), "33 %"), "%s", fakehost_logs(fh));
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_uint_eq(fakehost_state(fh)->changes, 0);
+	ck_assert_msg(strstr(fakehost_losses(fh), "33 %"), "%s", fakehost_losses(fh));
+	/* Half of that is too little, unless somebody says why. */
+	write_users(users_file, 80);
+	fails(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "60 %");
+	fakehost_param(fh, "shrink_reason", "three departments were sold");
+	call(fh, FAKEHOST_APPLY);
+	ck_assert_str_eq(fakehost_output(fh, "documents"), "80");
 	fakehost_free(fh);
 }
 END_TEST
@@ -952,7 +960,7 @@ cases(void)
 	tcase_add_test(tc, probe_names_what_would_change_and_what_would_be_lost);
 	tcase_add_test(tc, only_the_named_users_are_imported);
 	tcase_add_test(tc, each_run_exports_anew_unless_told_otherwise);
-	tcase_add_test(tc, a_set_that_shrank_is_told);
+	tcase_add_test(tc, a_set_that_shrank_is_told_and_one_that_shrank_much_needs_a_reason);
 	tcase_add_test(tc, an_import_that_was_stopped_goes_on_where_it_was);
 	tcase_add_test(tc, a_checkpoint_is_not_believed_when_the_server_lost_the_lists);
 	tcase_add_test(tc, lists_that_the_server_confirmed_are_sampled_by_this_attempt_alone);
