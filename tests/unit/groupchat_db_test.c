@@ -106,6 +106,7 @@ step(const char *name, const char *database)
 	fakehost_param(fh, "password", "pw");
 	fakehost_secret(fh, "pw", POSTGRES_RIG_PASSWORD);
 	fakehost_param(fh, "vault", vault);
+	fakehost_param(fh, "timeout", "60s");
 	if (!strcmp(name, "backup-db"))
 		fakehost_param(fh, "site", "primary");
 	return fh;

@@ -235,7 +235,7 @@ odbc_step(const char *driver, const char *server)
 	fakehost_secret(fh, "pw", POSTGRES_RIG_PASSWORD);
 	fakehost_param(fh, "odbc_driver", driver);
 	fakehost_param(fh, "odbc_options", "");
-	fakehost_param(fh, "timeout", "5s");
+	fakehost_param(fh, "timeout", "60s");
 	fh->op.cancel_fd = -1;
 	/* A call of an action prepares the host; its answer does not matter here. */
 	fakehost_call(fh, FAKEHOST_CHECK);
