@@ -352,6 +352,7 @@ start(int reload_delta)
 	if (rig.pid == 0) {
 		int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
+		setpgid(0, 0);
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		dup2(fd, 1);
 		dup2(fd, 2);
@@ -364,11 +365,20 @@ start(int reload_delta)
 	ck_assert_msg(answers(rig.ports[3]), "no answer; see %s", log);
 }
 
+/* Now and then Kamailio takes a minute to end, when it is ended soon after its start. */
 static void
 end(void)
 {
-	if (rig.pid > 0) {
+	pid_t gone = rig.pid > 0 ? 0 : -1;
+
+	if (!gone)
 		kill(rig.pid, SIGTERM);
+	for (int i = 0; !gone && i < 100; i++) {
+		usleep(20000);
+		gone = waitpid(rig.pid, NULL, WNOHANG);
+	}
+	if (!gone) {
+		kill(-rig.pid, SIGKILL);
 		waitpid(rig.pid, NULL, 0);
 	}
 	rig.pid = 0;
