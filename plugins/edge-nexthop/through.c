@@ -8,16 +8,18 @@
 #include <strings.h>
 #include <sys/random.h>
 
+/* At most 32 digits. */
 static void
-random_hex(char *buf, size_t len)
+random_hex(char *buf, size_t cap)
 {
 	unsigned char bytes[16] = {0};
+	size_t n = 0;
 
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
 		snprintf((char *)bytes, sizeof(bytes), "%lld", (long long)net_now_ms());
-	for (size_t i = 0; i + 1 < len && i < 32; i++)
-		buf[i] = "0123456789abcdef"[i % 2 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4];
-	buf[len - 1] = '\0';
+	for (; n + 1 < cap && n < 32; n++)
+		buf[n] = "0123456789abcdef"[n % 2 ? bytes[n / 2] & 15 : bytes[n / 2] >> 4];
+	buf[n] = '\0';
 }
 
 /* The lines of a head that say who wrote it, for a message. */

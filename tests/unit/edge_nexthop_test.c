@@ -512,7 +512,9 @@ START_TEST(kamcmd_serves_as_well_as_http)
 	fakehost_param_clear(fh, "rpc");
 	fakehost_param_clear(fh, "kamcmd");
 	fakehost_param(fh, "kamcmd", "/nowhere/kamcmd");
-	ck_call(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, "cannot run /nowhere/kamcmd");
+	/* Under valgrind vfork is fork: the child cannot tell why it did not exec. */
+	if (!getenv("RESITE_UNDER_VALGRIND"))
+		ck_call(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED, "cannot run /nowhere/kamcmd");
 	fakehost_free(fh);
 }
 END_TEST

@@ -77,7 +77,7 @@ new_action(const char *name)
 	for (uint64_t i = 0; i < p->n_actions; i++)
 		if (!strcmp(p->actions[i].name, name))
 			fh = fakehost_new(&p->actions[i]);
-	fakehost_param(fh, "patience", "300ms");
+	fakehost_param(fh, "patience", getenv("RESITE_UNDER_VALGRIND") ? "3s" : "300ms");
 	if (getenv("TRACE"))
 		fakehost_trace(fh, stderr);
 	return fh;
