@@ -30,7 +30,7 @@ lags(struct zone *z, struct server *server, const struct rrset *now, size_t i)
 {
 	char *name = rrset_name(now), *is = rrset_text(now), *will = rrset_text(&z->set.v[i]);
 	char serials[100] = "";
-	uint32_t theirs, primarys;
+	uint32_t theirs = 0, primarys = 0;
 
 	if (read_serial(z, &server->at, &theirs) == RESITE_OK &&
 	    read_serial(z, &z->s->server, &primarys) == RESITE_OK) {
@@ -41,7 +41,8 @@ lags(struct zone *z, struct server *server, const struct rrset *now, size_t i)
 	snprintf(server->lag, sizeof(server->lag), "%s still serves %.120s %.90s, not %.90s%s",
 		 server->at.text, name ? name : "?", is ? is : "?", will ? will : "?", serials);
 	z->s->host->fail(z->s->op, NULL, 0, server->lag);
-	server->lag_known = *serials;
+	/* With the primary's serial it has come to have the records since it was asked. */
+	server->lag_known = *serials && theirs != primarys;
 	free(name);
 	free(is);
 	free(will);

@@ -32,14 +32,12 @@ end(void)
 	named_stop(&primary);
 }
 
+/* server takes the updates; the liar is who verify asks. */
 static void
-setup(void)
+make_step(const char *server)
 {
-	nsupdate(&primary, "update delete sip." ZONE " A\nupdate add sip." ZONE " 86400 A 10.1.0.10\n"
-			   "update delete multi." ZONE " A\nupdate add multi." ZONE " 60 A 10.1.0.1");
-	lying_start(&liar, primary.port);
 	fh = fakehost_new(&resite_plugin_v0()->actions[0]);
-	fakehost_param(fh, "server", liar.at);
+	fakehost_param(fh, "server", server);
 	fakehost_param(fh, "verify_at", liar.at);
 	fakehost_param(fh, "zone", ZONE ".");
 	fakehost_param(fh, "patience", "300ms");
@@ -47,6 +45,15 @@ setup(void)
 	fakehost_param(fh, "record", "multi 60 A 10.2.0.11");
 	if (getenv("TRACE"))
 		fakehost_trace(fh, stderr);
+}
+
+static void
+setup(void)
+{
+	nsupdate(&primary, "update delete sip." ZONE " A\nupdate add sip." ZONE " 86400 A 10.1.0.10\n"
+			   "update delete multi." ZONE " A\nupdate add multi." ZONE " 60 A 10.1.0.1");
+	lying_start(&liar, primary.port);
+	make_step(liar.at);
 }
 
 static void
@@ -188,6 +195,20 @@ START_TEST(a_server_that_serves_other_data_than_it_took_is_not_verified)
 }
 END_TEST
 
+/* A secondary takes the new zone between the question for a record and that for its serial. */
+START_TEST(a_server_that_catches_up_while_it_is_asked_is_asked_again)
+{
+	fakehost_free(fh);
+	make_step(primary.at);
+	sign();
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_APPLY), RESITE_OK);
+	atomic_store(&liar.about_queries, OTHER_DATA); /* a serial is not its last byte */
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_PENDING);
+	atomic_store(&liar.about_queries, TRUTH);
+	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_OK);
+}
+END_TEST
+
 /* --- by nsupdate ----------------------------------------------------------------------- */
 
 static const struct {
@@ -236,6 +257,7 @@ main(void)
 	tcase_add_loop_test(tc, an_update_that_is_answered_badly_is_never_taken_for_done, 0, N(updates));
 	tcase_add_test(tc, a_server_that_lies_without_a_key_is_found_out_by_verify);
 	tcase_add_test(tc, a_server_that_serves_other_data_than_it_took_is_not_verified);
+	tcase_add_test(tc, a_server_that_catches_up_while_it_is_asked_is_asked_again);
 	tcase_add_loop_test(tc, what_nsupdate_says_of_a_bad_server_is_understood, 0, N(by_nsupdate));
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
