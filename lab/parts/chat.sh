@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034,SC2154 # the variables of lab/lab
+# shellcheck shell=bash source-path=SCRIPTDIR disable=SC2034,SC2154 # the variables of lab/lab
 # Group chat: Prosody with rooms and their history in PostgreSQL. Only one site's server
 # runs: that of dr is configured, its database is not there, and a runbook brings both up.
 #	RESITE_LAB_MESSAGES   how many messages (20000), in RESITE_LAB_ROOMS rooms (50)
