@@ -182,7 +182,7 @@ setup_resolver(void)
 			   "update add new." ZONE " 60 A 10.2.0.10");
 	fh = new_step("resolvers");
 	fakehost_param(fh, "resolver", resolver.at);
-	fakehost_param(fh, "patience", "300ms");
+	fakehost_param(fh, "patience", getenv("RESITE_UNDER_VALGRIND") ? "2s" : "300ms");
 }
 
 static void
