@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # the variables of lab/lab
 # The edge, which survives the loss of a site: a Kamailio that hands what comes from
 # outside to one site's registrar, by its dispatcher list, and a HAProxy with the simple
 # URLs (meet, dialin, admin) in front of a web server in each site.
@@ -8,7 +8,6 @@ wave[proxy]=3
 wave[reverse]=2
 wave[web]=1
 programs+=(haproxy:haproxy kamcmd:kamailio)
-simple_urls=(meet dialin admin)
 
 config_proxy() { echo "$run_dir/edge/kamailio.cfg"; }
 config_reverse() { echo "$run_dir/edge/haproxy.cfg"; }
