@@ -70,7 +70,8 @@ next_line(struct documents *d, char **ret, struct fault *f)
 {
 	for (;;) {
 		size_t have = d->in.len - d->at;
-		char *line = d->in.p + d->at, *end = have ? memchr(line, '\n', have) : NULL;
+		char *line = have ? d->in.p + d->at : NULL;
+		char *end = have ? memchr(line, '\n', have) : NULL;
 		int rc;
 
 		if (end) {
