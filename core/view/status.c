@@ -342,7 +342,7 @@ status_write(struct strbuf *out, const struct run_state *state, const struct sta
 		if (is_shown(state, i, in[i], about->all_steps))
 			write_step(out, state, i, about->now_ms);
 	free(in);
-	if (state->graph->way == WAY_RUN)
+	if (state->graph->way != WAY_UNDO)
 		status_write_workloads(out, state);
 	if (state->residue && residue_any(state->residue))
 		residue_write(out, state->residue, OBJECTS_SHOWN);
