@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # the variables of lab/lab
+# shellcheck shell=bash source-path=SCRIPTDIR disable=SC2034,SC2154 # the variables of lab/lab
 # Response groups in PostgreSQL: database and role rgs in each site; primary's has
 # RESITE_LAB_GROUPS (48) hunt groups, dr's none.
 # shellcheck source=../lib/postgres.sh
