@@ -5,9 +5,11 @@ $service = "service:ApplicationServer:$Pool"
 switch ($Do) {
 	'export' { Export-CsRgsConfiguration -Source $service -FileName $File }
 	'import' { Import-CsRgsConfiguration -Destination $service -FileName $File -ReplaceExistingSettings }
+	# The way back is over: what the standby holds of the other pool is exported once more, and goes.
+	'clean' { Export-CsRgsConfiguration -Source $service -FileName $File -RemoveExportedConfiguration }
 	'names' {
 		Get-CsRgsQueue -Identity $service | ForEach-Object { Write-Output ("queue`t" + $_.Name) }
 		Get-CsRgsWorkflow -Identity $service | ForEach-Object { Write-Output ("workflow`t" + $_.Name) }
 	}
-	default { throw "rgs: export, import or names, not $Do" }
+	default { throw "rgs: export, import, clean or names, not $Do" }
 }
