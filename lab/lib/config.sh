@@ -226,7 +226,8 @@ write_includes() {
 			printf '    %s = "%s";\n' pool "${site_pool[$site]}" pool_fqdn "${site_fqdn[$site]}" \
 				ldap "ldap://${site_address[$site]}:$(port ldap)" \
 				ldaps "ldaps://${site_address[$site]}:$(port ldaps)" \
-				ldapi "$(ldapi_url "$site")" \
+				ldaps_at "${site_address[$site]}:$(port ldaps)" \
+				ldapi "$(ldapi_url "$site")" pools_base "$pools_dn" \
 				xcap "http://${site_address[$site]}:$(port xcap)/xcap-root" \
 				sip "${site_address[$site]}" sip_port "$(port sip)"
 			each_part site "$site"
