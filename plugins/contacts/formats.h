@@ -31,7 +31,7 @@ struct format {
 	bool no_empty_groups;
 	bool no_other;       /* being in "~" and in another group */
 	bool no_watching;    /* whether a contact's presence is subscribed to */
-	bool no_phones;      /* contacts who are no user@host */
+	bool no_phones;      /* contacts whose address is no JID */
 	const struct format_writer *writer;
 };
 

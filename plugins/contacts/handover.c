@@ -4,6 +4,7 @@
 #include "plugins/contacts/produce.h"
 #include "plugins/contacts/sorted.h"
 #include "plugins/contacts/spool.h"
+#include "plugins/contacts/xep0227.h"
 #include "sdk/proc/command.h"
 
 #include <errno.h>
@@ -246,6 +247,7 @@ apply(struct source *s)
 /* --- verify: what the other side has now ------------------------------------------------ */
 
 struct there {
+	const struct format *format; /* of what was handed over */
 	struct sorted users;
 	struct canon canon;
 	struct buf key, text, want;
@@ -274,22 +276,33 @@ note_missing(struct there *t, const char *user, const char *what, struct slice n
 			 name.len > 100 ? 100 : (int)name.len, name.s);
 }
 
+/* What the format has no place for is a loss that was told, and is not looked for. */
+static bool
+next_wanted(const struct there *t, struct slice *want, struct canon_item *ret, struct slice *name)
+{
+	while (canon_next(want, ret)) {
+		*name = (struct slice){ret->key.s + 2, ret->key.len - 3};
+		if (canon_is_contact(ret) && (!t->format->no_phones || xep0227_is_jid(*name)))
+			return true;
+	}
+	return false;
+}
+
 /* Contacts that were sent must be there; others may be, since importers merge. */
 static void
 compare_texts(struct there *t, const char *user, struct slice want, struct slice have)
 {
 	struct canon_item w, h;
+	struct slice name;
 	bool more = canon_next(&have, &h), missing = false;
 
-	while (canon_next(&want, &w)) {
+	while (next_wanted(t, &want, &w, &name)) {
 		while (more && canon_order(h.key, w.key) < 0)
 			more = canon_next(&have, &h);
-		if (!canon_is_contact(&w))
-			continue;
 		if (!more || canon_order(h.key, w.key)) {
 			t->missing_contacts++;
 			missing = true;
-			note_missing(t, user, "contact ", (struct slice){w.key.s + 2, w.key.len - 3});
+			note_missing(t, user, "contact ", name);
 		} else if (canon_order(h.rest, w.rest)) {
 			t->other_groups++;
 		}
@@ -302,6 +315,8 @@ look_for(void *arg, const struct model_user *u, struct fault *f)
 {
 	struct there *t = arg;
 	const struct sorted_user *user;
+	struct canon_item item;
+	struct slice want, name;
 
 	t->n++;
 	if (canon_user(&t->canon, &t->want, u, f) < 0)
@@ -310,7 +325,8 @@ look_for(void *arg, const struct model_user *u, struct fault *f)
 	if (t->key.failed)
 		return fault_memory(f);
 	user = sorted_find(&t->users, t->key.p);
-	if (!user && t->want.len) {
+	want = (struct slice){t->want.p, t->want.len};
+	if (!user && next_wanted(t, &want, &item, &name)) {
 		t->missing_users++;
 		note_missing(t, t->key.p, "list at all", (struct slice){"", 0});
 	}
@@ -361,7 +377,7 @@ static int
 ask(struct source *s, int fd)
 {
 	struct call *c = s->call;
-	struct there there = {.users = {.fd = -1}};
+	struct there there = {.users = {.fd = -1}, .format = format_named(call_str(c, "target_format"))};
 	struct command_end end;
 	char path[64];
 	int rc = run(c, "verify", (struct command){.output_fd = fd}, &end);

@@ -54,6 +54,8 @@ note_groups(struct losses *l, const struct model_user *u, const struct format *t
 			note(l, "distribution groups, whose members come from the directory", false);
 		else if (to->no_empty_groups && g->first == MODEL_NONE && strcmp(name, MODEL_OTHER))
 			note(l, "groups without contacts", false);
+		else if (to->no_empty_groups && !*name)
+			note(l, "groups without a name", false);
 	}
 }
 
@@ -64,7 +66,7 @@ note_contacts(struct losses *l, const struct model_user *u, const struct format 
 		if (to->no_watching && u->contacts[i].unwatched)
 			note(l, "contacts whose presence they do not watch", false);
 		if (to->no_phones && !xep0227_has_jid(model_text(u, u->contacts[i].buddy)))
-			note(l, "contacts who are no user@host, such as tel: numbers", false);
+			note(l, "contacts who have no address of XMPP, such as tel: numbers", false);
 	}
 	for (uint32_t m = 0; to->no_other && m + 1 < u->n_members; m++)
 		if (u->members[m].contact == u->members[m + 1].contact &&

@@ -27,6 +27,8 @@ static const struct {
 	{"DocItemSet", NULL, "docitemset"},
 	{"server-data", XEP0227_NAMESPACE, "xep0227"},
 	{"server-data", XEP0227_DRAFT, "xep0227"},
+	{"host", XEP0227_NAMESPACE, "xep0227"},
+	{"host", XEP0227_DRAFT, "xep0227"},
 	{"resource-lists", LISTS_NAMESPACE, "resource-lists"},
 };
 

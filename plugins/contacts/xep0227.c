@@ -467,17 +467,22 @@ skip(struct level *l, enum place in, const xmlChar *name, const xmlChar *uri)
 	}
 }
 
+/* ejabberd writes a file for each host, which its main file includes; it can be read alone. */
 static void
-enter_root(struct level *l, const xmlChar *name, const xmlChar *uri)
+enter_root(struct level *l, const xmlChar *name, const xmlChar *uri, int n,
+	   const xmlChar **attributes)
 {
-	if (name != l->word[W_DATA] || (uri != l->word[W_PIE] && uri != l->word[W_DRAFT])) {
+	if ((name != l->word[W_DATA] && name != l->word[W_HOST]) ||
+	    (uri != l->word[W_PIE] && uri != l->word[W_DRAFT])) {
 		xmlin_refuse(&l->x, "this is no export of an XMPP server (XEP-0227): its root is "
 			     "'%.100s' in namespace '%.200s', not server-data in "
 			     XEP0227_NAMESPACE, (const char *)name, uri ? (const char *)uri : "");
 		return;
 	}
 	prefixes_add(&l->st->prefixes, tag_text(l));
-	l->stack[0] = P_DATA;
+	if (name == l->word[W_HOST])
+		begin_host(l, n, attributes);
+	l->stack[0] = name == l->word[W_HOST] ? P_HOST : P_DATA;
 }
 
 static void
@@ -491,7 +496,7 @@ on_start(void *arg, const xmlChar *name, const xmlChar *uri, int n, int n_own,
 	if (l->skip_depth)
 		return;
 	if (at == 0) {
-		enter_root(l, name, uri);
+		enter_root(l, name, uri, n, attributes);
 		return;
 	}
 	is = enter(l, l->stack[at - 1], name, uri, n, n_own, attributes);

@@ -20,5 +20,7 @@ int xep0227_read(const struct input *in, int dir_fd, const struct reader *reader
 		 struct read_stats *ret, struct fault *f);
 /* Whether a contact of that address can be in a roster. */
 bool xep0227_has_jid(const char *buddy);
+/* The same of an address without scheme. */
+bool xep0227_is_jid(struct slice bare);
 
 #endif

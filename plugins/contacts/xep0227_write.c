@@ -63,13 +63,47 @@ put_jid(struct put *p, const char *before, const char *s, size_t len,
 		p->out->failed = true;
 }
 
-/* tel:+1, sips:a@b: no server of XMPP would know them. */
+/* What jid_from_address does not escape and no server takes: control characters, a space that does not
+ * break (RFC 6122, appendix A.5). */
+static bool
+is_local(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.s[i] < 0x20 || s.s[i] == 0x7f)
+			return false;
+	return s.len > 0 && !memmem(s.s, s.len, "\xc2\xa0", 2);
+}
+
+/* No empty label but the root's, nothing that ends the domain. */
+static bool
+is_domain(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.s[i] <= 0x20 || s.s[i] == 0x7f || s.s[i] == '/' ||
+		    (s.s[i] == '.' && (i == 0 || s.s[i - 1] == '.')))
+			return false;
+	return s.len > 0;
+}
+
+/* tel:+1, a@b..c: one that a server does not know ends ejabberd's import for all who come after. */
+bool
+xep0227_is_jid(struct slice bare)
+{
+	const char *at = memrchr(bare.s, '@', bare.len);
+	size_t local = at ? (size_t)(at - bare.s) : 0;
+
+	if (!at)
+		return !memchr(bare.s, ':', bare.len) && is_domain(bare);
+	return is_local((struct slice){bare.s, local}) &&
+	       is_domain((struct slice){at + 1, bare.len - local - 1});
+}
+
 bool
 xep0227_has_jid(const char *buddy)
 {
-	const char *bare = model_bare(buddy), *at = strrchr(bare, '@');
+	const char *bare = model_bare(buddy);
 
-	return at ? at != bare && at[1] : !strchr(bare, ':') && *bare;
+	return xep0227_is_jid((struct slice){bare, strlen(bare)});
 }
 
 static void
@@ -78,8 +112,8 @@ put_groups(struct put *p, const struct model_member *from, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		const char *name = model_text(p->u, p->u->groups[from[i].group].name);
 
-		if (!strcmp(name, MODEL_OTHER))
-			continue;
+		if (!strcmp(name, MODEL_OTHER) || !*name)
+			continue; /* an empty group element ends ejabberd's import */
 		buf_puts(p->out, "<group>");
 		text_escape(p->out, name);
 		buf_puts(p->out, "</group>");

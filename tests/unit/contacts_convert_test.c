@@ -173,7 +173,7 @@ START_TEST(a_file_becomes_one_of_another_format_and_what_is_lost_is_named)
 				     "2 users have sections `Permissions` that xep0227 has no place for"));
 	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), "1 user has sections `Flags` that"));
 	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), "1 user has distribution groups"));
-	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), "1 user has contacts who are no user@host"));
+	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), "1 user has contacts who have no address of XMPP"));
 	ck_assert_int_ne(access(target, F_OK), 0);
 	lives(fh);
 	ck_assert_str_eq(fakehost_output(fh, "users"), "2");
@@ -403,6 +403,44 @@ START_TEST(what_is_handed_over_is_there_or_the_step_fails)
 	put_text("there", "ERROR 5");
 	ck_assert_int_eq(fakehost_call(fh, FAKEHOST_VERIFY), RESITE_ERR_REFUSED);
 	ck_assert_ptr_nonnull(strstr(fakehost_failure(fh), "what 'verify' wrote"));
+	fakehost_free(fh);
+}
+END_TEST
+
+/* ejabberd ends its import at what is no JID and at a group without name, and exports a file for each host. */
+START_TEST(what_xmpp_has_no_place_for_is_told_and_not_looked_for)
+{
+	static const char odd[] =
+		"<HomedResources xmlns='http://schemas.microsoft.com/RtcServer/2002/11/dbimpexp'>"
+		"<HomedResource UserAtHost='alice@contoso.com'><ContactGroups>"
+		"<ContactGroup Number='1' DisplayName='fg==' ExternalUri=''/>"
+		"<ContactGroup Number='2' DisplayName='' ExternalUri=''/></ContactGroups><Contacts>"
+		"<Contact Buddy='bob@contoso.com' SubscribePresence='1' Groups='2' DisplayName=''/>"
+		"<Contact Buddy='tel:+15550100' SubscribePresence='1' Groups='1' DisplayName=''/>"
+		"<Contact Buddy='carol@fabrikam..com' SubscribePresence='1' Groups='1' DisplayName=''/>"
+		"<Contact Buddy='dave@.com' SubscribePresence='1' Groups='1' DisplayName=''/>"
+		"<Contact Buddy='erin@x/y' SubscribePresence='1' Groups='1' DisplayName=''/>"
+		"<Contact Buddy='fr\302\240ed@x' SubscribePresence='1' Groups='1' DisplayName=''/>"
+		"</Contacts></HomedResource>"
+		"<HomedResource UserAtHost='gone@contoso.com'><ContactGroups>"
+		"<ContactGroup Number='1' DisplayName='fg==' ExternalUri=''/></ContactGroups><Contacts>"
+		"<Contact Buddy='tel:+15550100' SubscribePresence='1' Groups='1' DisplayName=''/>"
+		"</Contacts></HomedResource></HomedResources>";
+	const char *importer = script("importer", "#!/bin/sh\n! grep -e '<group></group>' -e tel: -e '\\.\\.' "
+				      "-e '@[.]' -e x/y -e fr\n");
+	const char *reader = script("reader", "#!/bin/sh\necho \"<?xml version='1.0'?><host xmlns='urn:xmpp:pie:0' "
+				    "jid='contoso.com'><user name='alice'><query xmlns='jabber:iq:roster'>"
+				    "<item jid='bob@contoso.com'/></query></user></host>\"\n");
+	struct fakehost *fh = STEP("hand-over", {"source", put_text("odd.xml", odd)},
+				   {"target", in_dir("out.xml")}, {"target_format", "xep0227"},
+				   {"command", importer}, {"verify", reader});
+
+	call(fh, FAKEHOST_PROBE);
+	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), "2 users have contacts who have no address of XMPP"));
+	ck_assert_ptr_nonnull(strstr(fakehost_losses(fh), "1 user has groups without a name"));
+	call(fh, FAKEHOST_APPLY);
+	ck_assert_str_eq(fakehost_output(fh, "exit_code"), "0");
+	call(fh, FAKEHOST_VERIFY);
 	fakehost_free(fh);
 }
 END_TEST
@@ -650,6 +688,7 @@ main(void)
 	tcase_add_test(tc, a_convert_that_contradicts_itself_is_invalid);
 	tcase_add_test(tc, what_is_handed_over_is_there_or_the_step_fails);
 	tcase_add_test(tc, an_importer_that_fails_is_not_believed_to_have_worked);
+	tcase_add_test(tc, what_xmpp_has_no_place_for_is_told_and_not_looked_for);
 	tcase_add_test(tc, an_importer_is_run_through_ssh);
 	tcase_add_test(tc, each_difference_is_one_line);
 	tcase_add_test(tc, a_diff_with_a_broken_side_says_which);

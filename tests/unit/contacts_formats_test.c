@@ -411,6 +411,24 @@ START_TEST(the_draft_of_2007_is_read)
 }
 END_TEST
 
+/* As ejabberd 23.01 writes it. */
+START_TEST(one_hosts_file_of_an_export_is_read_alone)
+{
+	static const char host[] = "<?xml version='1.0' encoding='UTF-8'?><host xmlns='" PIE "' "
+		"xmlns:xi='http://www.w3.org/2001/XInclude' jid='x'><user name='a'>"
+		"<scram-credentials xmlns='urn:xmpp:pie:0#scram' mechanism='SCRAM-SHA-1'>"
+		"<iter-count>4096</iter-count></scram-credentials>"
+		"<query xmlns='jabber:iq:roster'><item subscription='both' name='B &amp; C' jid='b@x'>"
+		"<group>Team</group></item></query></user></host>";
+	struct seen s = {0};
+	struct read_stats stats;
+
+	ck_assert_msg(read_path(put_text("a", host), "auto", &s, &stats, NULL, NULL) == 0, "%s", f.text);
+	ck_assert_str_eq(s.canon.p, "== a@x\nc\tb@x\tB & C\t\tTeam\ng\tTeam\t\n");
+	forget(&s);
+}
+END_TEST
+
 /* --- XInclude --------------------------------------------------------------------------- */
 
 #define XI "xmlns:xi='http://www.w3.org/2001/XInclude'"
@@ -803,6 +821,7 @@ main(void)
 	tcase_add_test(tc, a_native_document_is_an_export_of_one_user);
 	tcase_add_test(tc, what_xmpp_knows_besides_contacts_stays_byte_for_byte);
 	tcase_add_test(tc, the_draft_of_2007_is_read);
+	tcase_add_test(tc, one_hosts_file_of_an_export_is_read_alone);
 	tcase_add_test(tc, an_export_in_several_files_is_read_whole);
 	LOOP(tc, included_files_stay_beneath_their_folder, climbing);
 	tcase_add_test(tc, a_folder_of_prosody_is_an_export);
