@@ -53,7 +53,7 @@ before_move_by_ansible() {
 	jq -n 'env | with_entries(select(.key | startswith("LAB_")))' >variables.json
 }
 move_by_ansible() {
-	ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3 ANSIBLE_LOCALHOST_WARNING=False \
+	LC_ALL=C.UTF-8 ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3 ANSIBLE_LOCALHOST_WARNING=False \
 		loudly ansible-playbook -i localhost, -e @variables.json -e "pg_bin=$pg_bin lists=$PWD/lists \
 		rgs_dump=$PWD/rgs.dump chat_dump=$PWD/chat.dump sign_in=$top/lab/sign-in" -e "{\"sample\": \"$sample\"}" "$here/peers/move.yml"
 }

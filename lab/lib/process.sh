@@ -11,7 +11,8 @@ spawn() {
 	shift
 	((EUID != 0)) || as=(setpriv --reuid=nobody --regid=nogroup --clear-groups
 		--no-new-privs --bounding-set=-all --inh-caps=-all)
-	setsid "${as[@]}" "$@" </dev/null >>"$lab_dir/log/$name" 2>&1 9>&- &
+	# From a folder that it can enter: haproxy goes back to where it came from.
+	(cd "$run_dir" && exec setsid "${as[@]}" "$@") </dev/null >>"$lab_dir/log/$name" 2>&1 9>&- &
 	echo $! >"$lab_dir/pids/$name"
 }
 

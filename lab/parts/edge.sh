@@ -17,8 +17,8 @@ launch_proxy() {
 	rm -f "$run_dir/edge/ctl"
 	spawn edge.proxy kamailio -f "$2" -DD -E -m 32 -M 8 -w "$run_dir/edge" -Y "$run_dir/edge"
 }
-launch_reverse() { spawn edge.reverse haproxy -db -q -f "$2"; }
-launch_web() { spawn "$1.web" haproxy -db -q -f "$2"; }
+launch_reverse() { spawn edge.reverse haproxy -db -f "$2"; }
+launch_web() { spawn "$1.web" haproxy -db -f "$2"; }
 
 # Whatever its next hop does: it is asked over RPC.
 answers_proxy() {
