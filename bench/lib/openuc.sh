@@ -13,7 +13,7 @@ pg() {
 # primary site is lost.
 lose_everything() {
 	"$top/lab/lab" down >/dev/null 2>&1 || true
-	RESITE_LAB_MESSAGES=$messages loudly "$top/lab/lab" --users "$n" --with edge,chat,rgs up
+	RESITE_LAB_MESSAGES=$messages loudly "$top/lab/lab" --users "$n" --with edge,chat,rgs,archive up
 	# shellcheck source=/dev/null
 	. "$RESITE_LAB/env"
 	ln -sfn "$RESITE_LAB" lab-run

@@ -65,7 +65,9 @@ entry(struct text *t, const struct crowd *crowd, unsigned n, const char *suffix,
 	snprintf(address, sizeof(address), "sip:%s@%s", p.id, crowd->domain);
 	attribute(t, "msRTCSIP-PrimaryUserAddress", address);
 	text_str(t, "msRTCSIP-UserEnabled: TRUE\nmsRTCSIP-OptionFlags: 257\n"
-		    "msRTCSIP-ArchivingEnabled: 0\nmsRTCSIP-DeploymentLocator: SRV:\n");
+		    "msRTCSIP-DeploymentLocator: SRV:\n");
+	/* 4: what is said within the company is archived. */
+	attribute(t, "msRTCSIP-ArchivingEnabled", n % 20 == 7 ? "4" : "0");
 	attribute(t, "msRTCSIP-PrimaryHomeServer", home);
 	text_str(t, "\n");
 }

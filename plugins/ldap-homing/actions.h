@@ -23,6 +23,10 @@ int homing_revert(struct resite_op *op, const struct resite_host *host);
 int find_pool_check(struct resite_op *op, const struct resite_host *host);
 int find_pool_verify(struct resite_op *op, const struct resite_host *host);
 
+/* count. */
+int count_check(struct resite_op *op, const struct resite_host *host);
+int count_verify(struct resite_op *op, const struct resite_host *host);
+
 /* cms. */
 int cms_check(struct resite_op *op, const struct resite_host *host);
 int cms_probe(struct resite_op *op, const struct resite_host *host);

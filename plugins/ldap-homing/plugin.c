@@ -47,6 +47,13 @@ static const char *const mid_move_choices[] = {"move", "leave", "refuse", NULL};
 	{.name = "verify_server", .type = RESITE_T_URL,                                            \
 	 .summary = "the server that verify asks, a replica for example (default: server)"}
 
+/* Those that search for many. */
+#define SEARCH_PARAMS                                                                              \
+	{.name = "referrals", .type = RESITE_T_ENUM, .def = "fail", .choices = referral_choices,   \
+	 .summary = "when a part of base is on another server: fail, or skip that part"},          \
+	{.name = "page_size", .type = RESITE_T_INT, .def = "1000", .min = 0, .max = 100000,        \
+	 .summary = "entries per page of a search; 0: do not page"}
+
 /* Those that move many. */
 #define MOVING_PARAMS                                                                              \
 	{.name = "from", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED,                  \
@@ -61,10 +68,7 @@ static const char *const mid_move_choices[] = {"move", "leave", "refuse", NULL};
 	 .summary = "those whom another tool is moving: move them, leave them, or refuse all"},    \
 	{.name = "require_target", .type = RESITE_T_BOOL, .def = "true",                           \
 	 .summary = "refuse when the entry named by to cannot be read on the server"},             \
-	{.name = "referrals", .type = RESITE_T_ENUM, .def = "fail", .choices = referral_choices,   \
-	 .summary = "when a part of base is on another server: fail, or skip that part"},          \
-	{.name = "page_size", .type = RESITE_T_INT, .def = "1000", .min = 0, .max = 100000,        \
-	 .summary = "entries per page of a search; 0: do not page"},                               \
+	SEARCH_PARAMS,                                                                             \
 	{.name = "window", .type = RESITE_T_INT, .def = "64", .min = 1, .max = LH_WINDOW_MAX,      \
 	 .summary = "changes in flight at once"},                                                  \
 	{.name = "transaction_size", .type = RESITE_T_INT, .def = "1000", .min = 0, .max = 100000, \
@@ -141,6 +145,19 @@ static const struct resite_param find_pool_params[] = {
 
 static const char *const find_pool_outputs[] = {"dn", NULL};
 
+/* --- count ----------------------------------------------------------------------- */
+
+static const struct resite_param count_params[] = {
+	CONNECTION_PARAMS,
+	{.name = "base", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED,
+	 .summary = "DN under which they are"},
+	{.name = "filter", .type = RESITE_T_STRING, .flags = RESITE_PARAM_REQUIRED,
+	 .summary = "who is counted (RFC 4515)"},
+	SEARCH_PARAMS,
+	{.name = NULL}};
+
+static const char *const count_outputs[] = {"count", NULL};
+
 /* --- cms ----------------------------------------------------------------------- */
 
 static const struct resite_param cms_params[] = {
@@ -181,6 +198,10 @@ static const struct resite_action actions[] = {
 	 .flags = RESITE_ACT_READONLY, .default_timeout_ms = 60000,
 	 .params = find_pool_params, .outputs = find_pool_outputs,
 	 .check = find_pool_check, .verify = find_pool_verify},
+	{.name = "count", .summary = "counts the entries that match a filter",
+	 .flags = RESITE_ACT_READONLY, .default_timeout_ms = 60000,
+	 .params = count_params, .outputs = count_outputs,
+	 .check = count_check, .verify = count_verify},
 	{.name = "cms", .summary = "is the central management store in the site that survives? else moves "
 				   "the pointer to it",
 	 .flags = RESITE_ACT_REVERSIBLE, .default_timeout_ms = 60000,

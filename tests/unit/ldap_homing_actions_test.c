@@ -421,6 +421,53 @@ START_TEST(a_pool_is_found_by_its_name_or_it_is_said_why_not)
 }
 END_TEST
 
+/* --- count ---------------------------------------------------------------------------- */
+
+#define ARCHIVED "(&(msRTCSIP-PrimaryHomeServer=" RIG_FROM ")(msRTCSIP-ArchivingEnabled:1.2.840.113556.1.4.804:=12))"
+
+START_TEST(entries_are_counted_and_what_cannot_be_decided_or_listed_is_not_none)
+{
+	static const struct {
+		const char *who, *filter, *says;
+	} bad[] = {
+		{RIG_MOVER, "(departmnt=x)", "does not know: departmnt"},
+		{RIG_MOVER, "(&(cn=nobody)(msRTCSIP-TargetHomeServer=no DN))", "for nobody"},
+		{RIG_MOVER, "(msRTCSIP-ArchivingEnabled:1.2.3.4:=12)", "for nobody"},
+		{RIG_LIMITED, "(objectClass=*)", "Size limit exceeded (4)"},
+	};
+	struct rig *r = rig_new(1200, false);
+	struct fakehost *fh = host_of(r, "count");
+
+	fakehost_param(fh, "base", RIG_SUFFIX);
+	fakehost_param(fh, "filter", ARCHIVED);
+	call_is(fh, FAKEHOST_CHECK, RESITE_OK);
+	call_is(fh, FAKEHOST_VERIFY, RESITE_OK);
+	output_is(fh, "count", 0);
+	rig_set(r, 3, "msRTCSIP-ArchivingEnabled", "4");
+	rig_set(r, 4, "msRTCSIP-ArchivingEnabled", "8");
+	call_is(fh, FAKEHOST_VERIFY, RESITE_OK);
+	output_is(fh, "count", 2);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		set_param(fh, "bind_dn", bad[i].who);
+		set_param(fh, "filter", bad[i].filter);
+		call_is(fh, FAKEHOST_VERIFY, RESITE_ERR_REFUSED);
+		failure_has(fh, bad[i].says);
+	}
+	set_param(fh, "bind_dn", RIG_MOVER);
+	set_param(fh, "filter", "(uid=u*)");
+	rig_add_referral(r, "ldap://other.example/ou=Elsewhere,dc=other");
+	call_is(fh, FAKEHOST_VERIFY, RESITE_ERR_REFUSED);
+	failure_has(fh, "ldap://other.example/");
+	set_param(fh, "referrals", "skip");
+	call_is(fh, FAKEHOST_VERIFY, RESITE_OK);
+	output_is(fh, "count", 1200);
+	set_param(fh, "filter", "(uid=u*");
+	call_is(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID);
+	fakehost_free(fh);
+	rig_free(r);
+}
+END_TEST
+
 /* --- cms ------------------------------------------------------------------------------ */
 
 #define SETTING "cn=CMS," RTC
@@ -584,6 +631,7 @@ main(void)
 	tcase_add_test(tc, contacts_and_conference_directories_move_and_undo_brings_them_back);
 	tcase_add_test(tc, without_a_base_a_server_that_names_no_configuration_is_told_of);
 	tcase_add_test(tc, a_pool_is_found_by_its_name_or_it_is_said_why_not);
+	tcase_add_test(tc, entries_are_counted_and_what_cannot_be_decided_or_listed_is_not_none);
 	tcase_add_test(tc, the_pointer_of_a_lost_store_is_moved_and_undone);
 	tcase_add_test(tc, without_set_to_a_lost_store_is_a_gate_that_says_what_to_type);
 	tcase_add_test(tc, a_pointer_that_somebody_moves_meanwhile_is_left_alone);
