@@ -364,7 +364,7 @@ host_for(int port)
 	fakehost_secret(fh, "pw", "secret");
 	fakehost_param(fh, "allow_plaintext", "true");
 	fakehost_param(fh, "network_timeout", "300ms");
-	fakehost_deadline(fh, 1500);
+	fakehost_deadline(fh, WATCHED ? 6000 : 1500);
 	return fh;
 }
 
