@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DB "archive"
@@ -51,7 +52,7 @@ gate(const char *archived)
 	fakehost_param(fh, "server", rig.server);
 	fakehost_param(fh, "user", "resite");
 	fakehost_param(fh, "password", "word");
-	fakehost_param(fh, "timeout", "1s");
+	fakehost_param(fh, "timeout", "8s");
 	fakehost_secret(fh, "word", POSTGRES_RIG_PASSWORD "\n");
 	return fh;
 }
@@ -241,6 +242,7 @@ START_TEST(an_archive_that_would_not_take_messages_stops_and_says_what_to_type)
 		sql("%s", bad[_i].before);
 	if (value && !strcmp(value, "half open")) {
 		fd = half_open(server);
+		set(fh, "timeout", "300ms");
 		value = server;
 	}
 	fakehost_param(fh, "messages", "archive.messages");
@@ -269,6 +271,7 @@ START_TEST(a_server_that_waits_for_a_lost_standby_is_told_and_its_marker_goes_la
 	sql("SELECT pg_reload_conf()");
 	usleep(300000);
 	is(fh, FAKEHOST_PROBE, RESITE_OK);
+	set(fh, "timeout", "3s"); /* enough to get in, under valgrind too */
 	is(fh, FAKEHOST_APPLY, RESITE_ERR_TRANSIENT);
 	says(fakehost_failure(fh), "synchronous_standby_names");
 	says(fakehost_logs(fh), "the marker may still be there");
@@ -278,6 +281,36 @@ START_TEST(a_server_that_waits_for_a_lost_standby_is_told_and_its_marker_goes_la
 	attempt(fh);
 	markers_are("0");
 	fakehost_free(fh);
+}
+END_TEST
+
+/* A real one, whose primary is gone. */
+START_TEST(a_standby_is_refused_before_and_at_the_marker)
+{
+	struct postgres_rig other = {.pid = 0};
+	struct fakehost *fh = gate("1");
+	char path[100];
+	FILE *f;
+
+	postgres_rig_start(&other);
+	postgres_rig_sql(&other, "postgres", "CREATE TABLE resite_marker (id text, written timestamptz)");
+	postgres_rig_end(&other);
+	snprintf(path, sizeof path, "%s/data/standby.signal", other.dir);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fclose(f);
+	chmod(path, 0666);
+	postgres_rig_again(&other);
+	set(fh, "server", other.server);
+	set(fh, "database", "postgres");
+	set(fh, "user", POSTGRES_RIG_USER);
+	set(fh, "table", "resite_marker");
+	is(fh, FAKEHOST_PROBE, RESITE_ERR_REFUSED);
+	says(fakehost_failure(fh), "this server is a standby: promote it first (SELECT pg_promote())");
+	is(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED);
+	says(fakehost_failure(fh), "is it a standby, not promoted?");
+	fakehost_free(fh);
+	postgres_rig_stop(&other);
 }
 END_TEST
 
@@ -371,6 +404,7 @@ main(void)
 	tcase_add_loop_test(tc, an_archive_that_would_not_take_messages_stops_and_says_what_to_type, 0,
 			    sizeof bad / sizeof *bad);
 	tcase_add_test(tc, a_server_that_waits_for_a_lost_standby_is_told_and_its_marker_goes_later);
+	tcase_add_test(tc, a_standby_is_refused_before_and_at_the_marker);
 	tcase_add_test(tc, a_command_passes_only_when_it_ends_well_and_prints_what_is_expected);
 	tcase_add_test(tc, a_parameter_that_cannot_be_meant_is_named);
 	suite_add_tcase(suite, tc);
