@@ -316,6 +316,9 @@ static const struct {
 
 START_TEST(nsupdates_refusals_are_told_in_its_words)
 {
+	/* valgrind makes a fork of vfork, which cannot tell that exec failed. */
+	if (refused[_i].rc == RESITE_ERR_INVALID && getenv("RESITE_UNDER_VALGRIND"))
+		return;
 	fakehost_secret(fh, "tsig", refused[_i].key);
 	fakehost_param(fh, "zone", ZONE ".");
 	fakehost_param(fh, "via", "nsupdate");
