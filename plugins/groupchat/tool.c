@@ -239,11 +239,15 @@ tool_failed(const struct pg_login *login, const char *program, const struct tool
 int
 command_run_plan(const struct call *c, const char *param, const char *argv[], struct tool_end *ret)
 {
+	const char *name = argv[0];
 	char path[512];
+	int rc;
 
-	if (!strchr(argv[0], '/') && in_path(argv[0], path))
+	if (!strchr(name, '/') && in_path(name, path))
 		argv[0] = path;
-	return run(c, param, true, argv, environ, ret);
+	rc = run(c, param, true, argv, environ, ret);
+	argv[0] = name;
+	return rc;
 }
 
 int

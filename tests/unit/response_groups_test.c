@@ -458,7 +458,7 @@ START_TEST(a_bad_server_is_told_from_a_bad_plan)
 
 	export_of(&primary, P1);
 	fh = step("import", &dr);
-	fakehost_param(fh, "timeout", "300ms");
+	fakehost_param(fh, "timeout", getenv("RESITE_UNDER_VALGRIND") ? "4s" : "300ms");
 	if (bad[_i].value && !strcmp(bad[_i].value, "half open")) {
 		fd = half_open(server);
 		fakehost_param_clear(fh, "server");
@@ -471,7 +471,8 @@ START_TEST(a_bad_server_is_told_from_a_bad_plan)
 		must(fh, FAKEHOST_PROBE);
 		locker = fork();
 		if (locker == 0) {
-			sql(&dr, "BEGIN; LOCK TABLE rgs.queues IN EXCLUSIVE MODE; SELECT pg_sleep(3); COMMIT");
+			sql(&dr, "BEGIN; LOCK TABLE rgs.queues IN EXCLUSIVE MODE; SELECT pg_sleep(%d); COMMIT",
+			    getenv("RESITE_UNDER_VALGRIND") ? 15 : 3);
 			_exit(0);
 		}
 		sleep(1);
