@@ -52,9 +52,10 @@ static void
 put_records(struct text *t, const char *verb, const struct rrset *s, const char *owner, bool with_ttl)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		char *data = rrset_data(s, i), ttl[16];
+		char *data = rrset_data(s, i), ttl[16] = "";
 
-		snprintf(ttl, sizeof(ttl), with_ttl ? " %lu" : "", (unsigned long)s->ttl);
+		if (with_ttl)
+			snprintf(ttl, sizeof(ttl), " %lu", (unsigned long)s->ttl);
 		put(t, " '");
 		put(t, verb);
 		put(t, " ");

@@ -154,8 +154,10 @@ new_tls(SSL_CTX *ctx, const char *name)
 	SSL_set_bio(ssl, in, out);
 	/* Judged afterwards, to name all that is wrong; SNI is for names alone. */
 	SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+	/* SSL_set_tlsext_host_name without the macro's cast; the name is copied. */
 	if (*name && !cert_net_parse(name, &address))
-		SSL_set_tlsext_host_name(ssl, name);
+		SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+			 (void *)(uintptr_t)name);
 	return ssl;
 }
 
