@@ -156,14 +156,16 @@ part_postgres_write() {
 
 # One cluster is made, with its durability off, and copied for the other site.
 part_postgres_data() {
-	local data
+	local data filled=yes
 	data=$(postgres_data_dir primary)
 	postgres_init "$data"
 	postgres_configure primary
 	quietly as_server "$postgres_bin/pg_ctl" -s -w -D "$data" -l "$data/made.log" \
-		-o "-c listen_addresses= -c fsync=off" start
-	postgres_fill_all
+		-o "-c listen_addresses= -c fsync=off" start 9>&-
+	# It is ended whatever comes of it.
+	(postgres_fill_all) || filled=''
 	quietly as_server "$postgres_bin/pg_ctl" -s -w -m fast -D "$data" stop
+	[[ $filled ]] || exit 1
 	quietly cp -a "$data" "$(postgres_data_dir dr)"
 	quietly cp -a "$(postgres_socket primary)" "$(postgres_socket dr)"
 	postgres_configure dr
