@@ -25,17 +25,6 @@ add_default(struct strbuf *out, const struct schema_param *p)
 }
 
 static void
-add_bound(struct strbuf *out, const struct schema_param *p, int64_t bound)
-{
-	char text[CLOCK_TEXT_MAX];
-
-	if (p->type == RESITE_T_DURATION)
-		strbuf_addstr(out, clock_format_duration(bound, text));
-	else
-		strbuf_addf(out, "%" PRId64, bound);
-}
-
-static void
 add_type(struct strbuf *out, const struct schema_param *p)
 {
 	if (p->n_choices == 0)
@@ -44,9 +33,9 @@ add_type(struct strbuf *out, const struct schema_param *p)
 		strbuf_addf(out, "%s`%s`", i ? ", " : "", p->choices[i]);
 	if (p->min || p->max) {
 		strbuf_addch(out, ' ');
-		add_bound(out, p, p->min);
+		schema_write_bound(out, p, p->min);
 		strbuf_addstr(out, " to ");
-		add_bound(out, p, p->max);
+		schema_write_bound(out, p, p->max);
 	}
 	if (p->flags & RESITE_PARAM_REPEATED)
 		strbuf_addstr(out, ", one or a list");

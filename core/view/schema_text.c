@@ -2,8 +2,8 @@
 #include "core/base/clock.h"
 #include "core/view/schema_text.h"
 
-static void
-write_bound(struct strbuf *out, const struct schema_param *p, int64_t bound)
+void
+schema_write_bound(struct strbuf *out, const struct schema_param *p, int64_t bound)
 {
 	char text[CLOCK_TEXT_MAX];
 
@@ -23,9 +23,9 @@ write_param(struct strbuf *out, const struct schema_param *p)
 		strbuf_addch(out, ')');
 	if (p->min || p->max) {
 		strbuf_addstr(out, " [");
-		write_bound(out, p, p->min);
+		schema_write_bound(out, p, p->min);
 		strbuf_addstr(out, " .. ");
-		write_bound(out, p, p->max);
+		schema_write_bound(out, p, p->max);
 		strbuf_addch(out, ']');
 	}
 	if (p->flags & RESITE_PARAM_REQUIRED)
