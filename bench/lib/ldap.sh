@@ -74,8 +74,8 @@ write_changes() {
 	}' users.ldif
 }
 
-# ldap_plan TRANSACTION_SIZE
-ldap_plan() {
+# move_plan WITH: the move of all users, with these parameters besides
+move_plan() {
 	cat <<-EOT
 	format = 1;
 	name = "bench";
@@ -83,9 +83,12 @@ ldap_plan() {
 	secrets: { bind = { file = "$PWD/password"; }; };
 	runbooks: { move: { steps = ( { name = "users"; does = "ldap-homing.move"; timeout = "30m";
 		with = { server = "$ldap_url"; base = "$users_base"; from = "\${from.pool}"; to = "\${to.pool}";
-		         allow_plaintext = true; bind_dn = "$admin"; password = "\${secret.bind}"; transaction_size = $1; }; } ); }; };
+		         bind_dn = "$admin"; password = "\${secret.bind}"; $1 }; } ); }; };
 	EOT
 }
+
+# ldap_plan TRANSACTION_SIZE
+ldap_plan() { move_plan "allow_plaintext = true; transaction_size = $1;"; }
 
 turn_round() {
 	local was=$from

@@ -2,19 +2,6 @@
 # A row about Active Directory: Samba writes one change after the other, whoever sends them, so
 # that the server is the limit and little can be won.
 
-samba_plan() {
-	cat <<-EOT
-	format = 1;
-	name = "bench";
-	sites: { a: { pool = "$pool_a"; }; b: { pool = "$pool_b"; }; };
-	secrets: { bind = { file = "$PWD/password"; }; };
-	runbooks: { move: { steps = ( { name = "users"; does = "ldap-homing.move"; timeout = "30m";
-		with = { server = "$ldap_url"; ca_file = "$LDAPTLS_CACERT"; base = "$users_base";
-		         from = "\${from.pool}"; to = "\${to.pool}";
-		         bind_dn = "$admin"; password = "\${secret.bind}"; }; } ); }; };
-	EOT
-}
-
 start_samba() {
 	local dir=$PWD/dc
 	((EUID == 0)) || die "a domain controller has fixed ports: run this row as root"
@@ -39,7 +26,7 @@ start_samba() {
 row_samba() {
 	local ldap_url password admin users_base pool_a pool_b users
 	start_samba
-	samba_plan >move.conf
+	move_plan "ca_file = \"$LDAPTLS_CACERT\";" >move.conf
 	turns resite=move_by_resite one="move_by_limit window 1" limit="move_by_limit window 64"
 	check_homes
 	goal_ratio "1.1 times one synchronous connection, apply alone" 1.1 one resite-apply
