@@ -35,15 +35,15 @@ everything_is_there() {
 	[[ $(pg psql dr -Atc 'SELECT count(*) FROM prosodyarchive' chat) -ge $messages ]] || die "not all messages are there"
 }
 
-before_move_by_resite() { lose_everything; }
-move_by_resite() { resite_run state --mode disaster plan.conf move; }
-after_move_by_resite() { everything_is_there; longest_path; }
+before_everything_by_resite() { lose_everything; }
+everything_by_resite() { resite_run state --mode disaster plan.conf move; }
+after_everything_by_resite() { everything_is_there; longest_path; }
 
-before_move_one_by_one() { lose_everything; }
-move_one_by_one() { resite_run state.single --jobs 1 --mode disaster plan.conf move; }
-after_move_one_by_one() { everything_is_there; }
+before_everything_one_by_one() { lose_everything; }
+everything_one_by_one() { resite_run state.single --jobs 1 --mode disaster plan.conf move; }
+after_everything_one_by_one() { everything_is_there; }
 
-before_move_by_ansible() {
+before_everything_by_ansible() {
 	lose_everything
 	set -a
 	# shellcheck source=/dev/null
@@ -52,12 +52,12 @@ before_move_by_ansible() {
 	sample=$(seq -f 'u%05g' 1 $((n / 20)) "$n" | paste -s -d ' ')
 	jq -n 'env | with_entries(select(.key | startswith("LAB_")))' >variables.json
 }
-move_by_ansible() {
+everything_by_ansible() {
 	LC_ALL=C.UTF-8 ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3 ANSIBLE_LOCALHOST_WARNING=False \
 		loudly ansible-playbook -i localhost, -e @variables.json -e "pg_bin=$pg_bin lists=$PWD/lists \
 		rgs_dump=$PWD/rgs.dump chat_dump=$PWD/chat.dump sign_in=$top/lab/sign-in" -e "{\"sample\": \"$sample\"}" "$here/peers/move.yml"
 }
-after_move_by_ansible() { everything_is_there; }
+after_everything_by_ansible() { everything_is_there; }
 
 # The steps' own times along the graph: no order of them could be faster.
 longest_path() {
@@ -82,7 +82,7 @@ row_open_uc() {
 	need jq jq
 	pg_bin=$(dirname "$(find /usr/lib/postgresql -name pg_restore | sort -V | tail -n 1)")
 	later "'$top/lab/lab' down >/dev/null"
-	turns resite=move_by_resite one-by-one=move_one_by_one ansible=move_by_ansible
+	turns resite=everything_by_resite one-by-one=everything_one_by_one ansible=everything_by_ansible
 	goal_ratio "makespan within a tenth of the longest path" 0.91 longest-path makespan
 	goal_ratio "three times the same steps one after the other" 3 one-by-one resite
 	goal_ratio "faster than the playbook" 1 ansible resite
