@@ -9,9 +9,7 @@ pg() {
 	PGPASSWORD=$(<"$LAB_POSTGRES_LAB_PASSWORD_FILE") "$pg_bin/$program" -h "${server%:*}" -p "${server##*:}" -U lab "$@"
 }
 
-# A lab that is saved, twice: by resite into the vault, and as the playbook wants it.  Then its
-# primary site is lost.
-lose_everything() {
+protected_lab() {
 	"$top/lab/lab" down >/dev/null 2>&1 || true
 	RESITE_LAB_MESSAGES=$messages loudly "$top/lab/lab" --users "$n" --with edge,chat,rgs,archive up
 	# shellcheck source=/dev/null
@@ -19,6 +17,12 @@ lose_everything() {
 	ln -sfn "$RESITE_LAB" lab-run
 	cp "$top/examples/open-uc/open-uc.conf" plan.conf
 	resite_run state.protect --from primary --to dr plan.conf protect
+}
+
+# A lab that is saved, twice: by resite into the vault, and as the playbook wants it.  Then its
+# primary site is lost.
+lose_everything() {
+	protected_lab
 	rm -rf lists && split_documents "$(echo "$LAB_VAULT"/contacts/*/documents.txt)" "$n" lists
 	for list in lists/*; do
 		printf 'next\nupload-file = "%s"\nheader = "Content-Type: application/resource-lists+xml"\noutput = /dev/null\nurl = "%s"\n' \
@@ -74,17 +78,62 @@ longest_path() {
 	note "steps: $(sort -t $'\t' -k 2 -nr took | awk -F '\t' '{ printf "%s%s %.2f s", (NR > 1 ? ", " : ""), $1, $2 / 1000 }')"
 }
 
-row_open_uc() {
-	n=$(small 5000) messages=$(small 1000000)
+site_of_everything() {
+	n=$(small "$1") messages=$(small 1000000)
 	export RESITE_LAB=$PWD/lab RESITE_LAB_GEN=$build/lab/gen/gen
-	need ansible-playbook ansible-core
 	need socat socat
 	need jq jq
 	pg_bin=$(dirname "$(find /usr/lib/postgresql -name pg_restore | sort -V | tail -n 1)")
 	later "'$top/lab/lab' down >/dev/null"
+}
+
+row_open_uc() {
+	need ansible-playbook ansible-core
+	site_of_everything 5000
 	turns resite=everything_by_resite one-by-one=everything_one_by_one ansible=everything_by_ansible
 	goal_ratio "makespan within a tenth of the longest path" 0.91 longest-path makespan
 	goal_ratio "three times the same steps one after the other" 3 one-by-one resite
 	goal_ratio "faster than the playbook" 1 ansible resite
 	note "$n users, $messages messages; resite keeps undo records, verifies everything, and 20 users sign in; the playbook signs in $(wc -w <<<"$sample")"
+}
+
+# watched_move: the move in the background, its family's memory in a file
+watched_move() {
+	rm -rf state
+	"$resite" run --state state -q --mode disaster plan.conf move >"$work/resite.out" 2>&1 </dev/null &
+	watch_memory $! memory
+	wait $! || die "resite run failed: $(tail -n 5 "$work/resite.out")"
+}
+
+# Of the workers that lived longest, by its PSS at the end less that in the middle of its life.
+worker_growth() {
+	awk '$2 == "worker" { n[$3]++; at[$3, n[$3]] = $5 }
+		END { for (pid in n) if (n[pid] >= 25) { grown = at[pid, n[pid]] - at[pid, int((n[pid] + 1) / 2)]; if (grown > most) most = grown }
+		      printf "%.1f", most / 1024 }' "$1"
+}
+
+before_everything_watched() {
+	protected_lab
+	loudly "$top/lab/lab" lose primary
+}
+everything_watched() { watched_move; }
+after_everything_watched() {
+	local who
+	everything_is_there
+	longest_path
+	for who in core worker; do
+		value "$who-peak" MiB "$(awk -v w=$who '$2 == w && $4 > max { max = $4 } END { printf "%.1f", max / 1024 }' memory)"
+	done
+	value core-growth MiB "$(growth core memory)"
+	value worker-growth MiB "$(worker_growth memory)"
+}
+
+row_open_uc_mass() {
+	site_of_everything 100000
+	turns resite=everything_watched
+	goal "under five minutes, in seconds" "<=" 300 resite
+	goal "core, resident at its peak" "<=" 64 core-peak
+	goal "greatest worker, resident at its peak" "<=" 64 worker-peak
+	note "growth: proportional memory (PSS) at a process's end less that in the middle of its life, of workers the greatest that lived over five seconds"
+	note "$n users, $messages messages; before each move the site is made and saved, then lost"
 }
