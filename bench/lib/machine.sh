@@ -17,7 +17,8 @@ packages() {
 	command -v dpkg-query >/dev/null || return 0
 	# shellcheck disable=SC2016
 	dpkg-query -W -f '${Package} ${Version}\n' ninja-build make slapd ldap-utils bind9 bind9-dnsutils \
-		kamailio curl libxml2-utils libldap-2.5-0 libsqlite3-0 libuv1 2>/dev/null | paste -s -d , || true
+		kamailio curl libxml2-utils libldap-2.5-0 libsqlite3-0 libuv1 \
+		postgresql-15 libpq5 prosody haproxy samba-ad-dc samba ansible-core 2>/dev/null | paste -s -d , || true
 }
 
 describe_machine() {
