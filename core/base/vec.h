@@ -15,7 +15,14 @@
  * double.  0, or E_NOMEM with everything unchanged. */
 int vec_grow(void *array, size_t size, size_t need, size_t *cap);
 
+/* Mostly there is room: asking must cost nothing. */
+static inline int
+vec_room(void *array, size_t size, size_t need, size_t *cap)
+{
+	return need <= *cap ? 0 : vec_grow(array, size, need, cap);
+}
+
 #define vec_reserve(array, need, cap) \
-	vec_grow((void *)(array), sizeof(**(array)), (need), (cap))
+	vec_room((void *)(array), sizeof(**(array)), (need), (cap))
 
 #endif

@@ -121,6 +121,18 @@ by_number(const void *va, const void *vb)
 	return *a < *b ? -1 : *a > *b;
 }
 
+/* Most lists ascend already, as they are written. */
+static void
+sort_list(uint32_t *item, uint32_t n)
+{
+	uint32_t i = 1;
+
+	while (i < n && item[i - 1] < item[i])
+		i++;
+	if (i < n)
+		qsort(item, n, sizeof(*item), by_number);
+}
+
 struct reduction {
 	const struct edges *after;
 	const bool *keep;
@@ -177,11 +189,37 @@ reduce_collect(const struct reduction *x, uint32_t *number, struct edges *ret)
 		for (uint32_t k = 0; rc == 0 && k < x->len[i]; k++)
 			rc = edges_add(ret, number[i], number[x->to[x->start[i] + k]]);
 		edges_end(ret, number[i]);
-		if (x->len[i] > 1 && rc == 0)
-			qsort(ret->to + ret->first[number[i]], x->len[i], sizeof(*ret->to),
-			      by_number);
+		if (rc == 0)
+			sort_list(ret->to + ret->first[number[i]], x->len[i]);
 	}
 	return rc;
+}
+
+static bool
+keeps_all(const bool *keep, uint32_t n)
+{
+	return !memchr(keep, false, n * sizeof(*keep));
+}
+
+/* With nothing left out, the edges as they are. */
+static int
+reduce_none(const struct edges *after, struct edges *ret)
+{
+	uint32_t n_edges = after->first[after->n];
+
+	if (edges_init(ret, after->n) < 0)
+		return E_NOMEM;
+	ret->to = malloc((n_edges ? n_edges : 1) * sizeof(*ret->to));
+	if (!ret->to) {
+		edges_release(ret);
+		return E_NOMEM;
+	}
+	memcpy(ret->first, after->first, ((size_t)after->n + 1) * sizeof(*ret->first));
+	if (n_edges)
+		memcpy(ret->to, after->to, n_edges * sizeof(*ret->to));
+	for (uint32_t i = 0; i < after->n; i++)
+		sort_list(ret->to + ret->first[i], ret->first[i + 1] - ret->first[i]);
+	return 0;
 }
 
 int
@@ -189,11 +227,16 @@ order_reduce(const struct edges *after, const uint32_t *topo, const bool *keep,
 	     size_t max_edges, struct edges *ret)
 {
 	size_t n = after->n ? after->n : 1;
-	struct reduction x = {.after = after, .keep = keep, .start = calloc(n, sizeof(*x.start)),
-			      .len = calloc(n, sizeof(*x.len)), .mark = calloc(n, sizeof(*x.mark))};
-	int rc = x.start && x.len && x.mark ? 0 : E_NOMEM;
+	struct reduction x = {.after = after, .keep = keep};
+	int rc;
 
 	*ret = (struct edges){0};
+	if (keeps_all(keep, after->n))
+		return after->first[after->n] > max_edges ? E_REFUSED : reduce_none(after, ret);
+	x.start = calloc(n, sizeof(*x.start));
+	x.len = calloc(n, sizeof(*x.len));
+	x.mark = calloc(n, sizeof(*x.mark));
+	rc = x.start && x.len && x.mark ? 0 : E_NOMEM;
 	for (uint32_t i = 0; rc == 0 && i < after->n; i++) {
 		rc = reduce_node(&x, topo[i]);
 		if (rc == 0 && x.n_to > max_edges)

@@ -30,8 +30,9 @@ int order_topo(const struct edges *after, uint32_t *topo,
 void order_close(const struct edges *after, const uint32_t *topo, bool *keep);
 
 /* Edges among the kept nodes alone, renumbered: what is left out hands its own
- * edges on, so that order stays.  Each list ascends without doubles.  E_NOMEM;
- * E_REFUSED when that would be more than max_edges. */
+ * edges on, so that order stays.  No list of after may have doubles; then none here has, and
+ * each ascends.  E_NOMEM; E_REFUSED when that would be more than
+ * max_edges. */
 int order_reduce(const struct edges *after, const uint32_t *topo, const bool *keep,
 		 size_t max_edges, struct edges *ret);
 

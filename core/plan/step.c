@@ -1,6 +1,7 @@
 #include "core/base/base.h"
 #include "core/plan/graph.h"
 #include "core/plan/step.h"
+#include "core/plan/value.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -263,19 +264,31 @@ plan_step_key(size_t i)
 	return i < COUNT_OF(step_keys) ? step_keys[i].name : NULL;
 }
 
-/* The name first: every other problem of the step is told with it. */
+/* The name first: every other problem of the step is told with it, or else with its number. */
 static void
 read_name(struct reader *r, const config_setting_t *s, struct plan_step *step)
 {
 	const config_setting_t *at = config_setting_get_member(s, "name");
 	const char *name;
 
-	if (!at) {
+	if (!at)
 		reader_error(r, s, "it has no 'name'");
-	} else if (reader_string(r, at, &name) && reader_is_name(r, at, "step", name)) {
+	else if (reader_string(r, at, &name) && reader_is_name(r, at, "step", name))
 		step->name = name;
-		r->inner.name = name;
-	}
+}
+
+/* What messages call the step until its name is read; number: room for it. */
+static const char *
+step_label(const config_setting_t *s, size_t index, char number[32])
+{
+	const config_setting_t *at = config_setting_is_group(s) ?
+				     config_setting_get_member(s, "name") : NULL;
+	const char *name = at ? setting_string(at) : NULL;
+
+	if (name && name_is_valid(name))
+		return name;
+	snprintf(number, 32, "%zu", index + 1);
+	return number;
 }
 
 /* A step that does a runbook has no attempts, so what is said of attempts belongs to the
@@ -312,8 +325,7 @@ plan_step_read(struct reader *r, const config_setting_t *s, size_t index, struct
 			 MODE_BIT(RESITE_REHEARSAL),
 		.retry = {RETRY_ATTEMPTS, RETRY_BACKOFF_MS, RETRY_MAX_BACKOFF_MS},
 	};
-	snprintf(number, sizeof(number), "%zu", index + 1);
-	r->inner = (struct scope){"step", number};
+	r->inner = (struct scope){"step", step_label(s, index, number)};
 	if (!config_setting_is_group(s)) {
 		reader_error(r, s, "a step must be a group: { name = ...; does = ...; }");
 	} else {

@@ -92,7 +92,7 @@ enum scan_state { IN_PLAN, IN_LINE_COMMENT, IN_COMMENT, IN_STRING };
 struct scan { /* of one file */
 	struct reading *r;
 	size_t file;           /* its index */
-	const char *p, *end;
+	const char *p, *end;   /* no NUL but the one at end */
 	unsigned line;         /* of p */
 	unsigned opened;       /* line where the comment or string began */
 	const char *copied;    /* all before is in the flat text */
@@ -148,13 +148,29 @@ check_number(struct scan *s)
 		  len < 19 && digits[len - 1] != 'L' ? ": write an L after it" : "");
 }
 
-/* One step of the scanner in plain text: where do comments and strings begin? */
+/* Is the byte before `to` part of a name or number?  was: so it was at `from`. */
+static bool
+ends_in_word(const char *from, const char *to, bool was)
+{
+	while (to > from && to[-1] == '-')
+		to--;
+	return to > from ? is_word(to[-1]) : was;
+}
+
+/* One step of the scanner in plain text: where do comments, strings and numbers begin? */
 static void
 scan_plain(struct scan *s)
 {
-	char c = *s->p, next = s->p + 1 < s->end ? s->p[1] : '\0';
-	bool in_word = s->in_word;
+	const char *from = s->p;
+	char c, next;
+	bool in_word;
 
+	s->p += strcspn(s->p, "\n\"#/0123456789");
+	s->in_word = in_word = ends_in_word(from, s->p, s->in_word);
+	if (s->p == s->end || *s->p == '\n')
+		return;
+	c = *s->p;
+	next = s->p + 1 < s->end ? s->p[1] : '\0';
 	s->in_word = is_word(c) || (in_word && c == '-');
 	if (c >= '0' && c <= '9' && !in_word)
 		check_number(s);
@@ -180,8 +196,7 @@ scan_one(struct scan *s)
 		scan_plain(s);
 		return;
 	case IN_LINE_COMMENT:
-		while (s->p < s->end && *s->p != '\n')
-			s->p++;
+		s->p += strcspn(s->p, "\n");
 		return;
 	case IN_COMMENT:
 		s->p += c == '*' && next == '/' ? 2 : 1;
@@ -189,8 +204,7 @@ scan_one(struct scan *s)
 			s->state = IN_PLAN;
 		return;
 	case IN_STRING:
-		while (s->p < s->end && *s->p != '"' && *s->p != '\\' && *s->p != '\n')
-			s->p++;
+		s->p += strcspn(s->p, "\"\\\n");
 		if (s->p == s->end || *s->p == '\n')
 			return;
 		c = *s->p;

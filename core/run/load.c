@@ -102,45 +102,60 @@ is_for_mode(const struct plan *plan, const char *runbook, int mode)
 	return any || !r || !r->n_steps;
 }
 
-/* A rehearsal that takes the same steps as a planned move and carries none of them out has
- * nothing new to tell. */
+/* Does checking it in mode `other` tell all that it would tell in mode?  In disaster the same
+ * steps are looked at as in planned, and the lost site besides; a rehearsal has something of
+ * its own to tell only of steps that it carries out. */
 static bool
-is_like_planned(const struct plan *plan, const char *runbook, int mode)
+is_told_in(const struct plan_runbook *r, int mode, int other)
 {
-	const struct plan_runbook *r = plan_runbook(plan, runbook);
-	bool same = mode == RESITE_REHEARSAL;
+	for (size_t i = 0; i < r->n_steps; i++) {
+		const struct plan_step *s = &r->steps[i];
 
-	for (size_t i = 0; r && same && i < r->n_steps; i++)
-		same = !r->steps[i].is_call && r->steps[i].rehearse != REHEARSE_RUN &&
-		       !(r->steps[i].modes & MODE_BIT(mode)) ==
-		       !(r->steps[i].modes & MODE_BIT(RESITE_PLANNED));
-	return same;
+		if (s->is_call || (mode == RESITE_REHEARSAL && s->rehearse == REHEARSE_RUN) ||
+		    !(s->modes & MODE_BIT(mode)) != !(s->modes & MODE_BIT(other)))
+			return false;
+	}
+	return true;
 }
 
-/* One runbook in each mode that is asked for, and back. */
+/* One runbook in each mode that has something to tell, the others' first. */
+static int
+check_modes(struct loaded *l, const struct plan *plan, struct bind_request one, struct diags *d)
+{
+	static const int modes[] = {RESITE_DISASTER, RESITE_PLANNED, RESITE_REHEARSAL};
+	const struct plan_runbook *r = plan_runbook(plan, one.runbook);
+	int rc = 0;
+
+	for (size_t i = 0; i < COUNT_OF(modes) && rc == 0; i++) {
+		bool told = false;
+
+		for (size_t k = 0; r && k < i; k++)
+			told |= is_told_in(r, modes[i], modes[k]);
+		one.mode = modes[i];
+		if (!told && is_for_mode(plan, one.runbook, one.mode))
+			rc = check_one(l, plan, one, d);
+	}
+	return rc;
+}
+
+/* One runbook in the mode that is asked for, or in each, and back. */
 static int
 check_runbook(struct loaded *l, const struct plan *plan, const struct bind_request *req,
 	      struct diags *d)
 {
-	static const int modes[] = {RESITE_DISASTER, RESITE_PLANNED, RESITE_REHEARSAL};
-	struct bind_request one = *req;
-	int rc = 0;
+	struct bind_request back = *req;
+	int rc;
 
 	if (req->mode)
-		return check_one(l, plan, one, d);
-	for (size_t i = 0; i < COUNT_OF(modes) && rc == 0; i++) {
-		one.mode = modes[i];
-		if (is_for_mode(plan, req->runbook, one.mode) &&
-		    !is_like_planned(plan, req->runbook, one.mode))
-			rc = check_one(l, plan, one, d);
-	}
-	if (rc == 0 && is_for_mode(plan, req->runbook, RESITE_PLANNED) && !req->from && !req->to && plan->n_sites > 1) {
-		one.mode = RESITE_PLANNED;
-		one.from = plan->sites[1].name;
-		one.to = plan->sites[0].name;
-		rc = check_one(l, plan, one, d);
-	}
-	return rc;
+		return check_one(l, plan, back, d);
+	rc = check_modes(l, plan, *req, d);
+	if (rc < 0 || req->from || req->to || plan->n_sites < 2 ||
+	    !is_for_mode(plan, req->runbook, RESITE_PLANNED))
+		return rc;
+	back.mode = RESITE_PLANNED;
+	back.from = plan->sites[1].name;
+	back.to = plan->sites[0].name;
+	return check_one(l, plan, back, d);
 }
 
 static int
