@@ -18,8 +18,8 @@
 
 struct backup {
 	struct call c;
-	struct pg_login login;
-	struct pg pg;              /* in the database, holds the snapshot */
+	struct db_login login;
+	struct db db;              /* in the database, holds the snapshot */
 	struct server server;
 	struct database database;
 	struct inventory tables;
@@ -58,27 +58,26 @@ static int
 connect_database(struct backup *b)
 {
 	const char *name = call_str(&b->c, "database");
-	int rc = pg_login(&b->c, "server", &b->login);
+	int rc = db_login(&b->c, "server", &b->login);
 
 	if (rc == RESITE_OK)
-		rc = pg_open(&b->login, name, &b->pg);
+		rc = db_open(&b->login, name, &b->db);
 	if (rc == RESITE_OK)
-		rc = server_look(&b->pg, &b->server);
+		rc = server_look(&b->db, &b->server);
 	if (rc == RESITE_OK)
-		rc = database_look(&b->pg, name, &b->database);
+		rc = database_look(&b->db, name, &b->database);
 	return rc;
 }
 
 static void
 backup_release(struct backup *b)
 {
-	if (b->pg.conn)
-		pg_close(&b->pg);
+	db_close(&b->db);
 	if (b->fd >= 0)
 		close(b->fd);
 	inventory_release(&b->tables);
 	free(b->roles);
-	pg_login_wipe(&b->login);
+	db_login_wipe(&b->login);
 }
 
 int
@@ -89,7 +88,7 @@ backup_probe(struct resite_op *op, const struct resite_host *host)
 	int rc = connect_database(&b);
 
 	if (rc == RESITE_OK)
-		rc = inventory_list(&b.pg, &b.tables);
+		rc = inventory_list(&b.db, &b.tables);
 	if (rc == RESITE_OK) {
 		set = set_newest(&b.c);
 		rc = tell_state(&b, set);
@@ -107,12 +106,12 @@ static int
 begin_snapshot(struct backup *b)
 {
 	PGresult *r;
-	int rc = server_look(&b->pg, &b->server);
+	int rc = server_look(&b->db, &b->server);
 
 	if (rc == RESITE_OK)
-		rc = pg_do(&b->pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+		rc = db_do(&b->db, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 	if (rc == RESITE_OK)
-		rc = pg_ask(&b->pg, &r, "SELECT pg_export_snapshot()", 0, NULL);
+		rc = db_ask(&b->db, &r, "SELECT pg_export_snapshot()", 0, NULL);
 	if (rc != RESITE_OK)
 		return rc;
 	snprintf(b->snapshot, sizeof b->snapshot, "%s", PQgetvalue(r, 0, 0));
@@ -134,7 +133,7 @@ read_roles(struct backup *b)
 		"  WHERE n.oid >= 16384) x JOIN pg_namespace n ON n.oid = x.ns"
 		" WHERE n.nspname !~ '^pg_' AND r IS NOT NULL";
 	PGresult *r;
-	int rc = pg_ask(&b->pg, &r, sql, 0, NULL);
+	int rc = db_ask(&b->db, &r, sql, 0, NULL);
 
 	if (rc != RESITE_OK)
 		return rc;
@@ -158,9 +157,9 @@ run_dump(struct backup *b)
 	snprintf(level, sizeof level, "--compress=%lld", (long long)call_i64(&b->c, "compression"));
 	snprintf(snapshot, sizeof snapshot, "--snapshot=%s", b->snapshot);
 	snprintf(file, sizeof file, "--file=%s", b->path);
-	rc = tool_run(&b->login, NULL, argv, &end);
+	rc = tool_run(&b->db, NULL, argv, &end);
 	if (rc == RESITE_OK && end.exit_code != 0)
-		rc = tool_failed(&b->login, program, &end);
+		rc = tool_failed(&b->db, program, &end);
 	if (rc == RESITE_OK && fstat(b->fd, &st) == 0)
 		b->bytes = st.st_size;
 	return rc;
@@ -174,7 +173,7 @@ dump_and_count(struct backup *b)
 	int rc = run_dump(b), counted = RESITE_OK;
 
 	if (rc != RESITE_ERR_CANCELLED)
-		counted = inventory_collect(&b->pg, &b->tables);
+		counted = inventory_collect(&b->db, &b->tables);
 	return counted != RESITE_OK ? counted : rc;
 }
 
@@ -186,31 +185,31 @@ dump(struct backup *b)
 	if (rc == RESITE_OK)
 		rc = read_roles(b);
 	if (rc == RESITE_OK)
-		rc = inventory_list(&b->pg, &b->tables);
+		rc = inventory_list(&b->db, &b->tables);
 	if (rc == RESITE_OK && inventory_tables(&b->tables) == 0)
 		rc = call_fail(&b->c, RESITE_ERR_REFUSED, "database",
-			       "%s has no table: is this the chat service's database?", b->pg.where);
+			       "%s has no table: is this the chat service's database?", b->db.pg.where);
 	if (rc == RESITE_OK)
 		rc = nameless_file(&b->c, &b->fd, b->path);
 	if (rc == RESITE_OK)
-		rc = inventory_send(&b->pg, &b->tables);
+		rc = inventory_send(&b->db, &b->tables);
 	if (rc == RESITE_OK)
 		rc = dump_and_count(b);
 	/* An old snapshot would keep the server from cleaning up during the check. */
 	if (rc == RESITE_OK)
-		rc = pg_do(&b->pg, "ROLLBACK");
+		rc = db_do(&b->db, "ROLLBACK");
 	return rc;
 }
 
 static int
-check_in(struct backup *b, struct pg_login *login)
+check_in(struct backup *b, struct db_login *login)
 {
 	const struct load load = {.file = b->path, .should = &b->tables,
 				  .form = &b->database.form, .jobs = call_i64(&b->c, "jobs"),
 				  .memory = call_i64(&b->c, "memory"), .keep_owner = false};
 	char stamp[STAMP_LEN + 1], suffix[STAMP_LEN + 16], name[DATABASE_NAME_MAX + 1];
-	struct pg pg;
-	int rc = pg_open(login, call_str(&b->c, "maintenance_db"), &pg);
+	struct db db;
+	int rc = db_open(login, call_str(&b->c, "maintenance_db"), &db);
 
 	if (rc != RESITE_OK)
 		return rc;
@@ -218,10 +217,10 @@ check_in(struct backup *b, struct pg_login *login)
 	snprintf(suffix, sizeof suffix, "_check_%s", stamp);
 	database_name(name, call_str(&b->c, "database"), suffix);
 	b->c.host->progress(b->c.op, 0, 0, "restoring into a scratch database");
-	rc = database_load(&pg, &load, name);
+	rc = database_load(&db, &load, name);
 	if (rc == RESITE_OK)
-		rc = database_drop(&pg, name);
-	pg_close(&pg);
+		rc = database_drop(&db, name);
+	db_close(&db);
 	return rc;
 }
 
@@ -229,7 +228,7 @@ check_in(struct backup *b, struct pg_login *login)
 static int
 check_dump(struct backup *b)
 {
-	struct pg_login other;
+	struct db_login other;
 	int rc;
 
 	if (!call_i64(&b->c, "restore_check"))
@@ -237,13 +236,13 @@ check_dump(struct backup *b)
 	if (b->server.standby && !call_str(&b->c, "scratch_server"))
 		return call_fail(&b->c, RESITE_ERR_INVALID, "scratch_server",
 				 "%s is a standby: a scratch database cannot be made there; name a "
-				 "server for it, or say restore_check = false", b->pg.where);
+				 "server for it, or say restore_check = false", b->db.pg.where);
 	if (!call_str(&b->c, "scratch_server"))
 		return check_in(b, &b->login);
-	rc = pg_login(&b->c, "scratch_server", &other);
+	rc = db_login(&b->c, "scratch_server", &other);
 	if (rc == RESITE_OK)
 		rc = check_in(b, &other);
-	pg_login_wipe(&other);
+	db_login_wipe(&other);
 	return rc;
 }
 

@@ -25,14 +25,14 @@ database_name(char out[DATABASE_NAME_MAX + 1], const char *live, const char *suf
 /* --- looking ---------------------------------------------------------------------------- */
 
 int
-server_look(struct pg *pg, struct server *ret)
+server_look(struct db *db, struct server *ret)
 {
 	static const char sql[] =
 		"SELECT current_setting('server_version_num'), current_setting('server_version'),"
 		" pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
 		" ELSE pg_current_wal_lsn() END";
 	PGresult *r;
-	int rc = pg_ask(pg, &r, sql, 0, NULL);
+	int rc = db_ask(db, &r, sql, 0, NULL);
 
 	if (rc != RESITE_OK)
 		return rc;
@@ -65,10 +65,10 @@ static const char look_sql[] =
 	snprintf(field, sizeof field, "%.*s", (int)sizeof field - 1, PQgetvalue(r, 0, column))
 
 int
-database_look(struct pg *pg, const char *name, struct database *ret)
+database_look(struct db *db, const char *name, struct database *ret)
 {
 	PGresult *r;
-	int rc = pg_ask(pg, &r, look_sql, 1, &name);
+	int rc = db_ask(db, &r, look_sql, 1, &name);
 
 	*ret = (struct database){0};
 	if (rc != RESITE_OK)
@@ -109,9 +109,9 @@ put(struct text *t, const char *s)
 
 /* Puts before and the quoted name; false: told. */
 static bool
-put_name(struct pg *pg, struct text *t, const char *before, const char *name)
+put_name(struct db *db, struct text *t, const char *before, const char *name)
 {
-	char *quoted = pg_name(pg, name);
+	char *quoted = db_name(db, name);
 
 	if (!quoted)
 		return false;
@@ -122,9 +122,9 @@ put_name(struct pg *pg, struct text *t, const char *before, const char *name)
 }
 
 static bool
-put_text(struct pg *pg, struct text *t, const char *before, const char *text)
+put_text(struct db *db, struct text *t, const char *before, const char *text)
 {
-	char *quoted = *text ? pg_text(pg, text) : NULL;
+	char *quoted = *text ? db_text(db, text) : NULL;
 
 	if (quoted) {
 		put(t, before);
@@ -135,31 +135,31 @@ put_text(struct pg *pg, struct text *t, const char *before, const char *text)
 }
 
 static int
-send_text(struct pg *pg, const struct text *t)
+send_text(struct db *db, const struct text *t)
 {
-	return t->cut ? call_fail(pg->login->c, RESITE_ERR_BUG, NULL, "a statement was too long")
-		      : pg_do(pg, t->buf);
+	return t->cut ? call_fail(db->login->c, RESITE_ERR_BUG, NULL, "a statement was too long")
+		      : db_do(db, t->buf);
 }
 
 int
-database_mark(struct pg *pg, const char *name, const char *mark)
+database_mark(struct db *db, const char *name, const char *mark)
 {
 	struct text t = {.len = 0};
 	char comment[DATABASE_MARK_MAX + 32];
 
 	snprintf(comment, sizeof comment, MARK "%s", mark);
-	if (!put_name(pg, &t, "COMMENT ON DATABASE ", name) || !put_text(pg, &t, " IS ", comment))
+	if (!put_name(db, &t, "COMMENT ON DATABASE ", name) || !put_text(db, &t, " IS ", comment))
 		return RESITE_ERR_TRANSIENT;
-	return send_text(pg, &t);
+	return send_text(db, &t);
 }
 
 int
-database_disconnect(struct pg *pg, const char *name)
+database_disconnect(struct db *db, const char *name)
 {
 	static const char sql[] = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
 				  "WHERE datname = $1 AND pid <> pg_backend_pid()";
 	PGresult *r;
-	int rc = pg_ask(pg, &r, sql, 1, &name);
+	int rc = db_ask(db, &r, sql, 1, &name);
 
 	if (rc == RESITE_OK)
 		PQclear(r);
@@ -167,60 +167,60 @@ database_disconnect(struct pg *pg, const char *name)
 }
 
 int
-database_drop(struct pg *pg, const char *name)
+database_drop(struct db *db, const char *name)
 {
 	struct text t = {.len = 0};
 	int rc;
 
-	if (PQserverVersion(pg->conn) < 130000) {
-		rc = database_disconnect(pg, name);
+	if (PQserverVersion(db->pg.conn) < 130000) {
+		rc = database_disconnect(db, name);
 		if (rc != RESITE_OK)
 			return rc;
 	}
-	if (!put_name(pg, &t, "DROP DATABASE IF EXISTS ", name))
+	if (!put_name(db, &t, "DROP DATABASE IF EXISTS ", name))
 		return RESITE_ERR_TRANSIENT;
-	if (PQserverVersion(pg->conn) >= 130000)
+	if (PQserverVersion(db->pg.conn) >= 130000)
 		put(&t, " WITH (FORCE)");
-	return send_text(pg, &t);
+	return send_text(db, &t);
 }
 
 int
-database_swap(struct pg *pg, const char *live, const char *aside, const char *staged)
+database_swap(struct db *db, const char *live, const char *aside, const char *staged)
 {
 	struct text t = {.len = 0};
 
 	/* Two statements in one message are one transaction. */
-	if (aside && (!put_name(pg, &t, "ALTER DATABASE ", live) ||
-		      !put_name(pg, &t, " RENAME TO ", aside)))
+	if (aside && (!put_name(db, &t, "ALTER DATABASE ", live) ||
+		      !put_name(db, &t, " RENAME TO ", aside)))
 		return RESITE_ERR_TRANSIENT;
-	if (!put_name(pg, &t, aside ? "; ALTER DATABASE " : "ALTER DATABASE ", staged) ||
-	    !put_name(pg, &t, " RENAME TO ", live))
+	if (!put_name(db, &t, aside ? "; ALTER DATABASE " : "ALTER DATABASE ", staged) ||
+	    !put_name(db, &t, " RENAME TO ", live))
 		return RESITE_ERR_TRANSIENT;
-	return send_text(pg, &t);
+	return send_text(db, &t);
 }
 
 /* --- loading --------------------------------------------------------------------------------- */
 
 static int
-create(struct pg *pg, const struct database_form *form, const char *name, bool keep_owner)
+create(struct db *db, const struct database_form *form, const char *name, bool keep_owner)
 {
 	struct text t = {.len = 0};
 
-	if (!put_name(pg, &t, "CREATE DATABASE ", name))
+	if (!put_name(db, &t, "CREATE DATABASE ", name))
 		return RESITE_ERR_TRANSIENT;
 	put(&t, " TEMPLATE template0");
-	if (keep_owner && *form->owner && !put_name(pg, &t, " OWNER ", form->owner))
+	if (keep_owner && *form->owner && !put_name(db, &t, " OWNER ", form->owner))
 		return RESITE_ERR_TRANSIENT;
-	if (!put_text(pg, &t, " ENCODING ", form->encoding) ||
-	    !put_text(pg, &t, " LC_COLLATE ", form->collate) ||
-	    !put_text(pg, &t, " LC_CTYPE ", form->ctype) ||
-	    !put_text(pg, &t, " LOCALE_PROVIDER icu ICU_LOCALE ", form->icu_locale))
+	if (!put_text(db, &t, " ENCODING ", form->encoding) ||
+	    !put_text(db, &t, " LC_COLLATE ", form->collate) ||
+	    !put_text(db, &t, " LC_CTYPE ", form->ctype) ||
+	    !put_text(db, &t, " LOCALE_PROVIDER icu ICU_LOCALE ", form->icu_locale))
 		return RESITE_ERR_TRANSIENT;
-	return send_text(pg, &t);
+	return send_text(db, &t);
 }
 
 static int
-run_restore(const struct pg_login *login, const struct load *load, const char *name)
+run_restore(const struct db *db, const struct load *load, const char *name)
 {
 	char program[512], jobs[24], database[DATABASE_NAME_MAX + 16], options[96];
 	const char *argv[] = {program, "--exit-on-error", "--no-password", jobs, database,
@@ -228,7 +228,7 @@ run_restore(const struct pg_login *login, const struct load *load, const char *n
 			load->keep_owner ? NULL : "--no-privileges",
 			load->file, NULL};
 	struct tool_end end;
-	int rc = tool_find(login->c, "pg_restore", program);
+	int rc = tool_find(db->login->c, "pg_restore", program);
 
 	if (rc != RESITE_OK)
 		return rc;
@@ -238,49 +238,49 @@ run_restore(const struct pg_login *login, const struct load *load, const char *n
 	 * it then is, too. */
 	snprintf(options, sizeof options, "-c synchronous_commit=off -c maintenance_work_mem=%lldkB",
 		 (long long)load->memory / 1024);
-	rc = tool_run(login, options, argv, &end);
+	rc = tool_run(db, options, argv, &end);
 	if (rc == RESITE_OK && end.exit_code != 0)
-		rc = tool_failed(login, program, &end);
+		rc = tool_failed(db, program, &end);
 	return rc;
 }
 
 static int
-compare(const struct pg_login *login, const struct inventory *should, const char *name)
+compare(const struct db_login *login, const struct inventory *should, const char *name)
 {
 	struct inventory is = {0};
 	char why[400];
-	struct pg pg;
-	int rc = pg_open(login, name, &pg);
+	struct db db;
+	int rc = db_open(login, name, &db);
 
 	if (rc != RESITE_OK)
 		return rc;
-	rc = inventory_take(&pg, &is);
+	rc = inventory_take(&db, &is);
 	if (rc == RESITE_OK && inventory_differs(&is, should, why))
 		rc = call_fail(login->c, RESITE_ERR_REFUSED, NULL,
-			       "%s: restored, but it is not what was saved: %s", pg.where, why);
+			       "%s: restored, but it is not what was saved: %s", db.pg.where, why);
 	inventory_release(&is);
-	pg_close(&pg);
+	db_close(&db);
 	return rc;
 }
 
 int
-database_load(struct pg *pg, const struct load *load, const char *name)
+database_load(struct db *db, const struct load *load, const char *name)
 {
-	int rc = database_drop(pg, name);
+	int rc = database_drop(db, name);
 
 	if (rc == RESITE_OK)
-		rc = create(pg, load->form, name, load->keep_owner);
+		rc = create(db, load->form, name, load->keep_owner);
 	if (rc != RESITE_OK)
 		return rc;
-	rc = run_restore(pg->login, load, name);
+	rc = run_restore(db, load, name);
 	if (rc == RESITE_OK)
-		rc = compare(pg->login, load->should, name);
+		rc = compare(db->login, load->should, name);
 	/* Cancelled: the next attempt drops it; its time may be over now. */
 	if (rc != RESITE_OK && rc != RESITE_ERR_CANCELLED) {
 		/* What failed is told already. */
-		pg->quiet = true;
-		database_drop(pg, name);
-		pg->quiet = false;
+		db->quiet = true;
+		database_drop(db, name);
+		db->quiet = false;
 	}
 	return rc;
 }

@@ -3,7 +3,7 @@
 #define GROUPCHAT_DATABASE_H
 
 #include "plugins/groupchat/inventory.h"
-#include "plugins/groupchat/pg.h"
+#include "plugins/groupchat/db.h"
 
 #define DATABASE_NAME_MAX 63 /* of PostgreSQL, in bytes */
 #define DATABASE_MARK_MAX 200
@@ -31,18 +31,18 @@ struct server {
 	char wal[32];         /* position in its log */
 };
 
-int server_look(struct pg *pg, struct server *ret);
-int database_look(struct pg *pg, const char *name, struct database *ret);
+int server_look(struct db *db, struct server *ret);
+int database_look(struct db *db, const char *name, struct database *ret);
 
 /* Remembers a text with a database: it stays when the database is renamed and is in no
  * dump of it. */
-int database_mark(struct pg *pg, const char *name, const char *mark);
+int database_mark(struct db *db, const char *name, const char *mark);
 /* Ends what is connected to it and drops it; not there: that is fine. */
-int database_drop(struct pg *pg, const char *name);
+int database_drop(struct db *db, const char *name);
 /* Ends what is connected to it. */
-int database_disconnect(struct pg *pg, const char *name);
+int database_disconnect(struct db *db, const char *name);
 /* Renames live to aside (NULL: there is no live one) and staged to live, both or neither. */
-int database_swap(struct pg *pg, const char *live, const char *aside, const char *staged);
+int database_swap(struct db *db, const char *live, const char *aside, const char *staged);
 
 /* A dump, and what must be in the database that is made of it. */
 struct load {
@@ -54,9 +54,9 @@ struct load {
 };
 
 /* Makes the database name of a dump: drops what has that name, creates it, runs pg_restore
- * and compares every table with what it should be.  pg is connected to another database.
+ * and compares every table with what it should be.  db is connected to another database.
  * What could not be made whole is dropped again. */
-int database_load(struct pg *pg, const struct load *load, const char *name);
+int database_load(struct db *db, const struct load *load, const char *name);
 
 /* --- names (pure) --- */
 

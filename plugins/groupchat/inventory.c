@@ -42,23 +42,23 @@ reserve(struct inventory *inv, size_t n)
 }
 
 static int
-list(struct pg *pg, struct inventory *ret, const char *only_rows)
+list(struct db *db, struct inventory *ret, const char *only_rows)
 {
 	PGresult *r;
-	int rc = pg_ask(pg, &r, list_sql, 1, &only_rows);
+	int rc = db_ask(db, &r, list_sql, 1, &only_rows);
 
 	*ret = (struct inventory){0};
 	if (rc != RESITE_OK)
 		return rc;
 	if (!reserve(ret, (size_t)PQntuples(r)))
-		rc = call_no_memory(pg->login->c);
+		rc = call_no_memory(db->login->c);
 	for (int i = 0; rc == RESITE_OK && i < PQntuples(r); i++) {
 		ret->list[i].name = strdup(PQgetvalue(r, i, 0));
 		ret->list[i].sequence = *PQgetvalue(r, i, 1) == 't';
 		ret->queries[i] = strdup(PQgetvalue(r, i, 2));
 		ret->n++;
 		if (!ret->list[i].name || !ret->queries[i])
-			rc = call_no_memory(pg->login->c);
+			rc = call_no_memory(db->login->c);
 	}
 	PQclear(r);
 	if (rc != RESITE_OK)
@@ -67,13 +67,13 @@ list(struct pg *pg, struct inventory *ret, const char *only_rows)
 }
 
 int
-inventory_list(struct pg *pg, struct inventory *ret)
+inventory_list(struct db *db, struct inventory *ret)
 {
-	return list(pg, ret, "false");
+	return list(db, ret, "false");
 }
 
 int
-inventory_send(struct pg *pg, const struct inventory *inv)
+inventory_send(struct db *db, const struct inventory *inv)
 {
 	size_t len = 1, at = 0;
 	char *all;
@@ -85,73 +85,73 @@ inventory_send(struct pg *pg, const struct inventory *inv)
 		len += strlen(inv->queries[i]) + 2;
 	all = malloc(len);
 	if (!all)
-		return call_no_memory(pg->login->c);
+		return call_no_memory(db->login->c);
 	for (size_t i = 0; i < inv->n; i++)
 		at += (size_t)snprintf(all + at, len - at, "%s; ", inv->queries[i]);
-	rc = pg_send(pg, all);
+	rc = db_send(db, all);
 	free(all);
 	return rc;
 }
 
 static int
-take_counts(struct pg *pg, struct inventory_item *item, const PGresult *r)
+take_counts(struct db *db, struct inventory_item *item, const PGresult *r)
 {
 	if (PQntuples(r) != 1 || PQnfields(r) != 2)
-		return call_fail(pg->login->c, RESITE_ERR_BUG, NULL, "%s: %s: %d rows for its count",
-				 pg->where, item->name, PQntuples(r));
+		return call_fail(db->login->c, RESITE_ERR_BUG, NULL, "%s: %s: %d rows for its count",
+				 db->pg.where, item->name, PQntuples(r));
 	item->rows = strtoull(PQgetvalue(r, 0, 0), NULL, 10);
 	item->digest = strdup(PQgetvalue(r, 0, 1));
-	return item->digest ? RESITE_OK : call_no_memory(pg->login->c);
+	return item->digest ? RESITE_OK : call_no_memory(db->login->c);
 }
 
 int
-inventory_collect(struct pg *pg, struct inventory *inv)
+inventory_collect(struct db *db, struct inventory *inv)
 {
-	const struct call *c = pg->login->c;
+	const struct call *c = db->login->c;
 	PGresult *r = NULL;
 	size_t i = 0;
 	int rc = RESITE_OK;
 
 	if (inv->n == 0)
 		return RESITE_OK;
-	while (rc == RESITE_OK && (rc = pg_collect(pg, &r)) == RESITE_OK && r) {
+	while (rc == RESITE_OK && (rc = db_next(db, &r)) == RESITE_OK && r) {
 		if (i < inv->n)
-			rc = take_counts(pg, &inv->list[i], r);
+			rc = take_counts(db, &inv->list[i], r);
 		PQclear(r);
 		i++;
 		c->host->progress(c->op, i, inv->n, "tables counted");
 	}
 	if (rc == RESITE_OK && i != inv->n)
-		rc = call_fail(c, RESITE_ERR_BUG, NULL, "%s: %zu answers for %zu tables", pg->where,
+		rc = call_fail(c, RESITE_ERR_BUG, NULL, "%s: %zu answers for %zu tables", db->pg.where,
 			       i, inv->n);
 	return rc;
 }
 
 static int
-take(struct pg *pg, struct inventory *ret, const char *only_rows)
+take(struct db *db, struct inventory *ret, const char *only_rows)
 {
-	int rc = list(pg, ret, only_rows);
+	int rc = list(db, ret, only_rows);
 
 	if (rc != RESITE_OK)
 		return rc;
-	rc = inventory_send(pg, ret);
+	rc = inventory_send(db, ret);
 	if (rc == RESITE_OK)
-		rc = inventory_collect(pg, ret);
+		rc = inventory_collect(db, ret);
 	if (rc != RESITE_OK)
 		inventory_release(ret);
 	return rc;
 }
 
 int
-inventory_take(struct pg *pg, struct inventory *ret)
+inventory_take(struct db *db, struct inventory *ret)
 {
-	return take(pg, ret, "false");
+	return take(db, ret, "false");
 }
 
 int
-inventory_count(struct pg *pg, struct inventory *ret)
+inventory_count(struct db *db, struct inventory *ret)
 {
-	return take(pg, ret, "true");
+	return take(db, ret, "true");
 }
 
 void

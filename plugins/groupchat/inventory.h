@@ -7,7 +7,7 @@
 #ifndef GROUPCHAT_INVENTORY_H
 #define GROUPCHAT_INVENTORY_H
 
-#include "plugins/groupchat/pg.h"
+#include "plugins/groupchat/db.h"
 
 #include <stdbool.h>
 
@@ -26,16 +26,16 @@ struct inventory {
 
 #define INVENTORY_DIGEST_LEN 64
 
-/* The list of tables and sequences of the database that pg is connected to; nothing is
+/* The list of tables and sequences of the database that db is connected to; nothing is
  * read of them yet. */
-int inventory_list(struct pg *pg, struct inventory *ret);
+int inventory_list(struct db *db, struct inventory *ret);
 /* Starts to count; the answers come with inventory_collect. */
-int inventory_send(struct pg *pg, const struct inventory *inv);
-int inventory_collect(struct pg *pg, struct inventory *inv);
+int inventory_send(struct db *db, const struct inventory *inv);
+int inventory_collect(struct db *db, struct inventory *inv);
 /* All three. */
-int inventory_take(struct pg *pg, struct inventory *ret);
+int inventory_take(struct db *db, struct inventory *ret);
 /* The rows alone, which is quicker: every digest of a table is "-". */
-int inventory_count(struct pg *pg, struct inventory *ret);
+int inventory_count(struct db *db, struct inventory *ret);
 void inventory_release(struct inventory *inv);
 
 uint64_t inventory_rows(const struct inventory *inv); /* of all tables */

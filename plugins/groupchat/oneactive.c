@@ -29,21 +29,21 @@ ask_fence(const struct call *c, bool *ret, char note[300])
 static int
 ask_row(const struct call *c, bool *ret, char note[300])
 {
-	struct pg_login login;
-	struct pg pg;
+	struct db_login login;
+	struct db db;
 	PGresult *r;
 	int rc;
 
 	*ret = false;
 	if (!call_str(c, "row_query"))
 		return RESITE_OK;
-	rc = pg_login(c, "server", &login);
+	rc = db_login(c, "server", &login);
 	if (rc == RESITE_OK)
-		rc = pg_open(&login, call_str(c, "database"), &pg);
-	pg_login_wipe(&login);
+		rc = db_open(&login, call_str(c, "database"), &db);
+	db_login_wipe(&login);
 	if (rc != RESITE_OK)
 		return rc;
-	rc = pg_ask(&pg, &r, call_str(c, "row_query"), 0, NULL);
+	rc = db_ask(&db, &r, call_str(c, "row_query"), 0, NULL);
 	if (rc == RESITE_OK) {
 		const char *is = PQntuples(r) == 1 ? PQgetvalue(r, 0, 0) : "";
 
@@ -57,7 +57,7 @@ ask_row(const struct call *c, bool *ret, char note[300])
 				       PQntuples(r));
 		PQclear(r);
 	}
-	pg_close(&pg);
+	db_close(&db);
 	return rc;
 }
 

@@ -61,7 +61,7 @@ tell_state(const struct call *c, const struct set *set, const struct target *t)
 	snprintf(will_be, sizeof will_be, "%" PRIu64 " rows of set %s of %s",
 		 inventory_rows(&set->tables), vault_set_name(set->vault),
 		 vault_set_site(set->vault));
-	snprintf(now, sizeof now, "%s at %.64s:%s: %s", t->name, t->login.host, t->login.port, was);
+	snprintf(now, sizeof now, "%s at %.64s: %s", t->name, t->login.at.text, was);
 	/* What apply depends on: the set, which database it is, and how much is in it. */
 	snprintf(print, sizeof print, "%.64s/%s/%.200s/%d/%" PRIu64, vault_set_digest(set->vault),
 		 t->database.oid, t->database.mark, t->state, inventory_rows(&t->tables));
@@ -120,9 +120,9 @@ stage(const struct call *c, struct set *set, struct target *t)
 	rc = set_dump(c, set);
 	load.file = set->path;
 	if (rc == RESITE_OK)
-		rc = database_load(&t->pg, &load, t->names.staged);
+		rc = database_load(&t->db, &load, t->names.staged);
 	if (rc == RESITE_OK)
-		rc = database_mark(&t->pg, t->names.staged, set->mark);
+		rc = database_mark(&t->db, t->names.staged, set->mark);
 	return rc;
 }
 
@@ -139,12 +139,12 @@ note_undo(const struct call *c, const struct set *set, const struct target *t)
 	int rc;
 
 	if (*was)
-		snprintf(by_hand, sizeof by_hand, "at %s:%s, with nobody connected: ALTER DATABASE \"%s\" "
-			 "RENAME TO \"%s_undone\"; ALTER DATABASE \"%s\" RENAME TO \"%s\"", t->login.host,
-			 t->login.port, t->name, t->name, was, t->name);
+		snprintf(by_hand, sizeof by_hand, "at %s, with nobody connected: ALTER DATABASE \"%s\" "
+			 "RENAME TO \"%s_undone\"; ALTER DATABASE \"%s\" RENAME TO \"%s\"", t->login.at.text,
+			 t->name, t->name, was, t->name);
 	else
-		snprintf(by_hand, sizeof by_hand, "at %s:%s there was no database %s: drop it, or rename "
-			 "it if it has new messages", t->login.host, t->login.port, t->name);
+		snprintf(by_hand, sizeof by_hand, "at %s there was no database %s: drop it, or rename "
+			 "it if it has new messages", t->login.at.text, t->name);
 	rc = c->host->undo_put(c->op, UNDO_VERSION, by_hand, kv, sizeof kv / sizeof *kv);
 	return rc == RESITE_OK ? rc : call_fail(c, rc, NULL, "the undo record could not be written: "
 						"%s stays as it is", t->name);
@@ -154,21 +154,21 @@ static int
 swap(const struct call *c, const struct set *set, struct target *t)
 {
 	struct database now;
-	int rc = database_look(&t->pg, t->name, &now);
+	int rc = database_look(&t->db, t->name, &now);
 
 	if (rc == RESITE_OK && strcmp(now.oid, t->database.oid))
 		return call_fail(c, RESITE_ERR_CONFLICT, NULL,
-				 "database %s at %s:%s is not the one that was there before", t->name,
-				 t->login.host, t->login.port);
+				 "database %s at %s is not the one that was there before", t->name,
+				 t->login.at.text);
 	if (rc == RESITE_OK)
 		rc = note_undo(c, set, t);
 	if (rc == RESITE_OK && now.connections && call_i64(c, "disconnect")) {
 		call_log(c, RESITE_LOG_WARN, "ending %" PRIu64 " connections of %s", now.connections,
 			 now.who);
-		rc = database_disconnect(&t->pg, t->name);
+		rc = database_disconnect(&t->db, t->name);
 	}
 	if (rc == RESITE_OK)
-		rc = database_swap(&t->pg, t->name, t->database.exists ? t->names.aside : NULL,
+		rc = database_swap(&t->db, t->name, t->database.exists ? t->names.aside : NULL,
 				   t->names.staged);
 	return rc;
 }
@@ -215,8 +215,8 @@ restore_apply(struct resite_op *op, const struct resite_host *host)
 
 struct undo {
 	const struct call *c;
-	struct pg_login login;
-	struct pg pg;
+	struct db_login login;
+	struct db db;
 	const char *live, *was, *mark;         /* of the record */
 	struct database live_now, was_now;
 	char object[DATABASE_NAME_MAX + 16];
@@ -235,7 +235,7 @@ static int
 look_for_writes(struct undo *u)
 {
 	struct inventory is = {0};
-	struct pg pg;
+	struct db db;
 	struct set set;
 	int rc = set_open_of_mark(u->c, u->mark, &set);
 
@@ -246,13 +246,13 @@ look_for_writes(struct undo *u)
 	}
 	if (rc != RESITE_OK)
 		return rc;
-	rc = pg_open(&u->login, u->live, &pg);
+	rc = db_open(&u->login, u->live, &db);
 	if (rc == RESITE_OK) {
-		rc = inventory_take(&pg, &is);
+		rc = inventory_take(&db, &is);
 		if (rc == RESITE_OK && !inventory_differs(&is, &set.tables, u->changed))
 			u->changed[0] = '\0';
 		inventory_release(&is);
-		pg_close(&pg);
+		db_close(&db);
 	}
 	set_close(&set);
 	return rc;
@@ -266,15 +266,15 @@ put_back(struct undo *u)
 	int rc = RESITE_OK;
 
 	if (u->live_now.connections && call_i64(u->c, "disconnect"))
-		rc = database_disconnect(&u->pg, u->live);
+		rc = database_disconnect(&u->db, u->live);
 	if (rc != RESITE_OK)
 		return rc;
 	if (!*u->was && !*u->changed)
-		return database_drop(&u->pg, u->live);
-	rc = *u->was ? database_swap(&u->pg, u->live, u->undone, u->was)
-		     : database_swap(&u->pg, u->undone, NULL, u->live);
+		return database_drop(&u->db, u->live);
+	rc = *u->was ? database_swap(&u->db, u->live, u->undone, u->was)
+		     : database_swap(&u->db, u->undone, NULL, u->live);
 	if (rc == RESITE_OK && !*u->changed)
-		rc = database_drop(&u->pg, u->undone);
+		rc = database_drop(&u->db, u->undone);
 	return rc;
 }
 
@@ -331,18 +331,17 @@ revert_one(struct resite_op *op, const struct resite_host *host, uint32_t versio
 	stamp_text(stamp, wall_ms());
 	snprintf(suffix, sizeof suffix, "_undone_%s", stamp);
 	database_name(u.undone, u.live, suffix);
-	rc = pg_login(&c, "server", &u.login);
+	rc = db_login(&c, "server", &u.login);
 	if (rc == RESITE_OK)
-		rc = pg_open(&u.login, call_str(&c, "maintenance_db"), &u.pg);
+		rc = db_open(&u.login, call_str(&c, "maintenance_db"), &u.db);
 	if (rc == RESITE_OK)
-		rc = database_look(&u.pg, u.live, &u.live_now);
+		rc = database_look(&u.db, u.live, &u.live_now);
 	if (rc == RESITE_OK)
-		rc = database_look(&u.pg, u.was, &u.was_now);
+		rc = database_look(&u.db, u.was, &u.was_now);
 	if (rc == RESITE_OK)
 		rc = judge(&u);
-	if (u.pg.conn)
-		pg_close(&u.pg);
-	pg_login_wipe(&u.login);
+	db_close(&u.db);
+	db_login_wipe(&u.login);
 	return rc;
 }
 

@@ -39,35 +39,35 @@ find_stranded(const struct call *c, struct target *t, const struct set *set)
 static int
 compare(struct target *t, const struct set *set)
 {
-	struct pg pg;
-	int rc = pg_open(&t->login, t->name, &pg);
+	struct db db;
+	int rc = db_open(&t->login, t->name, &db);
 
 	if (rc != RESITE_OK)
 		return rc;
-	rc = inventory_count(&pg, &t->tables);
+	rc = inventory_count(&db, &t->tables);
 	if (rc == RESITE_OK && inventory_exceeds(&t->tables, &set->tables, t->why)) {
 		t->state = TARGET_EXCEEDS;
 	} else if (rc == RESITE_OK && inventory_rows(&t->tables) != inventory_rows(&set->tables)) {
 		t->state = TARGET_OLDER;
 	} else if (rc == RESITE_OK) {
 		inventory_release(&t->tables);
-		rc = inventory_take(&pg, &t->tables);
+		rc = inventory_take(&db, &t->tables);
 		t->state = rc == RESITE_OK && inventory_differs(&t->tables, &set->tables, t->why)
 				   ? TARGET_OLDER : TARGET_CONVERGED;
 	}
-	pg_close(&pg);
+	db_close(&db);
 	return rc;
 }
 
 static int
 look(struct target *t, const struct set *set)
 {
-	int rc = server_look(&t->pg, &t->server);
+	int rc = server_look(&t->db, &t->server);
 
 	if (rc == RESITE_OK)
-		rc = database_look(&t->pg, t->name, &t->database);
+		rc = database_look(&t->db, t->name, &t->database);
 	if (rc == RESITE_OK)
-		rc = database_look(&t->pg, t->names.staged, &t->staged);
+		rc = database_look(&t->db, t->names.staged, &t->staged);
 	if (rc != RESITE_OK)
 		return rc;
 	if (!t->database.exists)
@@ -86,9 +86,9 @@ target_open(const struct call *c, const struct set *set, struct target *ret)
 
 	*ret = (struct target){.name = call_str(c, "database")};
 	make_names(ret, set);
-	rc = pg_login(c, "server", &ret->login);
+	rc = db_login(c, "server", &ret->login);
 	if (rc == RESITE_OK)
-		rc = pg_open(&ret->login, call_str(c, "maintenance_db"), &ret->pg);
+		rc = db_open(&ret->login, call_str(c, "maintenance_db"), &ret->db);
 	if (rc == RESITE_OK)
 		rc = look(ret, set);
 	if (rc == RESITE_OK)
@@ -101,10 +101,9 @@ target_open(const struct call *c, const struct set *set, struct target *ret)
 void
 target_close(struct target *t)
 {
-	if (t->pg.conn)
-		pg_close(&t->pg);
+	db_close(&t->db);
 	inventory_release(&t->tables);
-	pg_login_wipe(&t->login);
+	db_login_wipe(&t->login);
 }
 
 /* --- judging ----------------------------------------------------------------------------- */
@@ -123,7 +122,7 @@ missing_roles(struct target *t, const struct set *set, char out[300])
 	out[0] = '\0';
 	if (!roles)
 		return RESITE_OK;
-	rc = pg_ask(&t->pg, &r, sql, 1, &roles);
+	rc = db_ask(&t->db, &r, sql, 1, &roles);
 	if (rc != RESITE_OK)
 		return rc;
 	one_line(out, 300, PQgetvalue(r, 0, 0));
@@ -141,7 +140,7 @@ judge_server(const struct call *c, const struct set *set, struct target *t)
 	if (t->server.standby)
 		return call_fail(c, RESITE_ERR_REFUSED, "server",
 				 "%s is a standby and takes no writes: promote it first, or name another "
-				 "server", t->pg.where);
+				 "server", t->db.pg.where);
 	if (saved / 10000 > (uint64_t)t->server.version / 10000)
 		call_log(c, RESITE_LOG_WARN,
 			 "the set is of PostgreSQL %s, the server is %s: a dump of a newer version may not "
@@ -153,7 +152,7 @@ judge_server(const struct call *c, const struct set *set, struct target *t)
 	if (rc == RESITE_OK && *missing)
 		rc = call_fail(c, RESITE_ERR_REFUSED, NULL,
 			       "%s does not have the roles that the data belongs to: %s; create them first "
-			       "(CREATE ROLE … LOGIN), or say keep_owner = false", t->pg.where, missing);
+			       "(CREATE ROLE … LOGIN), or say keep_owner = false", t->db.pg.where, missing);
 	return rc;
 }
 
@@ -167,19 +166,19 @@ target_judge(const struct call *c, const struct set *set, const struct target *t
 		return rc;
 	if (t->database.connections && !call_i64(c, "disconnect"))
 		return call_fail(c, RESITE_ERR_REFUSED, "disconnect",
-				 "database %s at %s:%s is in use: %" PRIu64 " connections, by %s; stop the "
-				 "service there, or say disconnect = true", t->name, t->login.host,
-				 t->login.port, t->database.connections, t->database.who);
+				 "database %s at %s is in use: %" PRIu64 " connections, by %s; stop the "
+				 "service there, or say disconnect = true", t->name, t->login.at.text,
+				 t->database.connections, t->database.who);
 	if (!strcmp(policy, "absent") && inventory_rows(&t->tables) > 0)
 		return call_fail(c, RESITE_ERR_REFUSED, "replace",
-				 "database %s at %s:%s has %" PRIu64 " rows, and replace = \"absent\" lets "
-				 "nothing be replaced", t->name, t->login.host, t->login.port,
+				 "database %s at %s has %" PRIu64 " rows, and replace = \"absent\" lets "
+				 "nothing be replaced", t->name, t->login.at.text,
 				 inventory_rows(&t->tables));
 	if (t->state == TARGET_EXCEEDS && strcmp(policy, "any"))
 		return call_fail(c, RESITE_ERR_REFUSED, "replace",
-				 "database %s at %s:%s has what set %s does not: %s; if the set is right "
+				 "database %s at %s has what set %s does not: %s; if the set is right "
 				 "all the same, say replace = \"any\": what is there is kept under another "
-				 "name", t->name, t->login.host, t->login.port, vault_set_name(set->vault),
+				 "name", t->name, t->login.at.text, vault_set_name(set->vault),
 				 t->why);
 	return RESITE_OK;
 }

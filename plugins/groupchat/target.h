@@ -18,8 +18,8 @@ enum target_state {
 };
 
 struct target {
-	struct pg_login login;
-	struct pg pg;               /* in the maintenance database */
+	struct db_login login;
+	struct db db;               /* in the maintenance database */
 	struct server server;
 	const char *name;           /* the live database */
 	struct database database, staged;

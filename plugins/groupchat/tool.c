@@ -129,7 +129,7 @@ run(const struct call *c, const char *param, bool leaves_service, const char *co
 
 /* A file in memory that only this user's processes can read, gone with them. */
 static int
-password_file(const struct pg_login *l)
+password_file(const struct db_login *l)
 {
 	char line[2 * SECRET_MAX + 16] = "*:*:*:*:";
 	size_t n = strlen(line);
@@ -154,9 +154,10 @@ enum { OWN_VARIABLES = 11 };
 /* Our environment without what libpq reads from it, and what it shall read: names and
  * their values, in one array of pointers that ends with NULL. */
 static char **
-make_env(const struct pg_login *l, int password_fd, const char *options,
+make_env(const struct db *db, int password_fd, const char *options,
 	 char own[OWN_VARIABLES][PATH_MAX + 32])
 {
+	const struct db_login *l = db->login;
 	size_t n = 0, at = 0, mine = 0;
 	char **env;
 
@@ -170,17 +171,17 @@ make_env(const struct pg_login *l, int password_fd, const char *options,
 			env[at++] = environ[i];
 #define OWN(...) (snprintf(own[mine], sizeof own[0], __VA_ARGS__), env[at++] = own[mine++])
 	OWN("LC_ALL=C");
-	OWN("PGHOST=%s", l->host);
-	OWN("PGHOSTADDR=%s", l->address);
-	OWN("PGPORT=%s", l->port);
-	OWN("PGUSER=%s", l->user);
-	OWN("PGAPPNAME=resite groupchat");
-	OWN("PGSSLMODE=%s", l->sslmode ? l->sslmode : "prefer");
-	OWN("PGCONNECT_TIMEOUT=%lld", (long long)(l->patience_ms + 999) / 1000);
+	OWN("PGHOST=%s", l->at.host);
+	OWN("PGHOSTADDR=%s", PQhostaddr(db->pg.conn));
+	OWN("PGPORT=%s", l->at.port);
+	OWN("PGUSER=%s", l->pg.user);
+	OWN("PGAPPNAME=%s", l->pg.application);
+	OWN("PGSSLMODE=%s", l->pg.tls ? l->pg.tls : "prefer");
+	OWN("PGCONNECT_TIMEOUT=%lld", (long long)(l->pg.patience_ms + 999) / 1000);
 	if (options)
 		OWN("PGOPTIONS=%s", options);
-	if (l->ca_file)
-		OWN("PGSSLROOTCERT=%s", l->ca_file);
+	if (l->pg.ca_file)
+		OWN("PGSSLROOTCERT=%s", l->pg.ca_file);
 	if (password_fd >= 0)
 		OWN("PGPASSFILE=/proc/self/fd/%d", password_fd);
 #undef OWN
@@ -188,12 +189,13 @@ make_env(const struct pg_login *l, int password_fd, const char *options,
 }
 
 int
-tool_run(const struct pg_login *login, const char *options, const char *const argv[],
+tool_run(const struct db *db, const char *options, const char *const argv[],
 	 struct tool_end *ret)
 {
+	const struct db_login *login = db->login;
 	int fd = *login->password ? password_file(login) : -1, rc;
 	char (*own)[PATH_MAX + 32] = calloc(OWN_VARIABLES, sizeof *own);
-	char **env = own ? make_env(login, fd, options, own) : NULL;
+	char **env = own ? make_env(db, fd, options, own) : NULL;
 
 	if (!env || (*login->password && fd < 0))
 		rc = call_no_memory(login->c);
@@ -223,16 +225,17 @@ rc_of_words(const char *words)
 }
 
 int
-tool_failed(const struct pg_login *login, const char *program, const struct tool_end *end)
+tool_failed(const struct db *db, const char *program, const struct tool_end *end)
 {
+	const struct db_login *login = db->login;
 	const char *name = strrchr(program, '/') ? strrchr(program, '/') + 1 : program;
 
 	if (end->signal)
 		return call_fail(login->c, RESITE_ERR_REFUSED, NULL,
-				 "%s at %s:%s was killed by signal %d (%s): %s", name, login->host,
-				 login->port, end->signal, strsignal(end->signal), end->words);
-	return call_fail(login->c, rc_of_words(end->words), NULL, "%s at %s:%s: exit %d: %s", name,
-			 login->host, login->port, end->exit_code,
+				 "%s at %s was killed by signal %d (%s): %s", name,
+				 login->at.text, end->signal, strsignal(end->signal), end->words);
+	return call_fail(login->c, rc_of_words(end->words), NULL, "%s at %s: exit %d: %s", name,
+			 login->at.text, end->exit_code,
 			 *end->words ? end->words : "it said nothing");
 }
 

@@ -2,7 +2,7 @@
 #ifndef GROUPCHAT_TOOL_H
 #define GROUPCHAT_TOOL_H
 
-#include "plugins/groupchat/pg.h"
+#include "plugins/groupchat/db.h"
 
 #define TOOL_WORDS_MAX 512
 
@@ -17,13 +17,13 @@ struct tool_end {
  * those of the system. */
 int tool_find(const struct call *c, const char *program, char path[512]);
 
-/* Runs argv with the login in its environment, but for the password: that is read from a
- * file in memory.  options: settings of its sessions (PGOPTIONS), or NULL.  Cancelled: the
+/* Runs argv with the login of db, and the address that db is connected to, in its environment,
+ * but for the password: that is read from a file in memory.  options: settings of its sessions (PGOPTIONS), or NULL.  Cancelled: the
  * program is ended first. */
-int tool_run(const struct pg_login *login, const char *options, const char *const argv[],
+int tool_run(const struct db *db, const char *options, const char *const argv[],
 	     struct tool_end *ret);
 /* Fails with a program's exit and its words. */
-int tool_failed(const struct pg_login *login, const char *program, const struct tool_end *end);
+int tool_failed(const struct db *db, const char *program, const struct tool_end *end);
 
 #define COMMAND_WORDS_MAX 64
 

@@ -2,7 +2,7 @@
 #include "plugins/groupchat/visit.h"
 
 #include "plugins/groupchat/aside.h"
-#include "plugins/groupchat/pg.h"
+#include "plugins/groupchat/db.h"
 #include "plugins/groupchat/room.h"
 #include "sdk/net/net.h"
 
@@ -29,8 +29,8 @@ struct look {
 	uint16_t port;
 	uint64_t messages;   /* in the archives of all rooms */
 	uint64_t compared;
-	struct pg_login login;
-	struct pg pg;        /* in the database, when the step names it */
+	struct db_login login;
+	struct db db;        /* in the database, when the step names it */
 };
 
 /* --- one room ------------------------------------------------------------------------------- */
@@ -85,7 +85,7 @@ compare_message(struct look *l, const char *const where[2], const struct room_me
 	size_t cap = 6 * strlen(m->body) + 16;
 	char *body = malloc(cap);
 	PGresult *r;
-	int rc = body ? pg_ask(&l->pg, &r, sample_sql, 3, params) : call_no_memory(&l->c);
+	int rc = body ? db_ask(&l->db, &r, sample_sql, 3, params) : call_no_memory(&l->c);
 
 	if (rc != RESITE_OK) {
 		free(body);
@@ -95,12 +95,12 @@ compare_message(struct look *l, const char *const where[2], const struct room_me
 	if (PQntuples(r) != 1)
 		rc = call_fail(&l->c, RESITE_ERR_REFUSED, NULL,
 			       "%s: message %s of room %s@%s, as a client sees it, is not in the "
-			       "database: does the server use another one?", l->pg.where, m->id, where[1],
+			       "database: does the server use another one?", l->db.pg.where, m->id, where[1],
 			       where[0]);
 	else if (!strstr(PQgetvalue(r, 0, 0), body) && !strstr(PQgetvalue(r, 0, 0), m->body))
 		rc = call_fail(&l->c, RESITE_ERR_REFUSED, NULL,
 			       "%s: message %s of room %s@%s has another text in the database than for a "
-			       "client", l->pg.where, m->id, where[1], where[0]);
+			       "client", l->db.pg.where, m->id, where[1], where[0]);
 	l->compared += rc == RESITE_OK;
 	PQclear(r);
 	free(body);
@@ -117,14 +117,14 @@ compare_room(struct look *l, const struct room_visit *v)
 	int rc;
 
 	snprintf(name, sizeof name, "%.*s", (int)(at - v->room), v->room);
-	rc = pg_ask(&l->pg, &r, count_sql, 2, where);
+	rc = db_ask(&l->db, &r, count_sql, 2, where);
 	if (rc != RESITE_OK)
 		return rc;
 	/* People may write between our two questions. */
 	if (v->has_count && v->count > strtoull(PQgetvalue(r, 0, 0), NULL, 10))
 		rc = call_fail(&l->c, RESITE_ERR_REFUSED, NULL,
 			       "room %s has %" PRIu64 " messages for a client, %s in %s", v->room,
-			       v->count, PQgetvalue(r, 0, 0), l->pg.where);
+			       v->count, PQgetvalue(r, 0, 0), l->db.pg.where);
 	PQclear(r);
 	for (size_t i = 0; rc == RESITE_OK && v->archived && i < v->n; i++)
 		rc = compare_message(l, where, &v->messages[i]);
@@ -156,7 +156,7 @@ visit_room(struct look *l, const char *room)
 		return rc;
 	}
 	rc = judge_visit(l, v);
-	if (rc == RESITE_OK && l->pg.conn)
+	if (rc == RESITE_OK && l->db.pg.conn)
 		rc = compare_room(l, v);
 	if (rc == RESITE_OK) {
 		l->messages += v->has_count ? v->count : v->n;
@@ -235,15 +235,14 @@ visit_verify(struct resite_op *op, const struct resite_host *host)
 	if (rc == RESITE_OK)
 		rc = knock(&l);
 	if (rc == RESITE_OK && call_str(&l.c, "server")) {
-		rc = pg_login(&l.c, "server", &l.login);
+		rc = db_login(&l.c, "server", &l.login);
 		if (rc == RESITE_OK)
-			rc = pg_open(&l.login, call_str(&l.c, "database"), &l.pg);
+			rc = db_open(&l.login, call_str(&l.c, "database"), &l.db);
 	}
 	for (uint32_t i = 0; rc == RESITE_OK && i < host->param_count(op, "rooms"); i++)
 		rc = visit_room(&l, host->param_str(op, "rooms", i));
-	if (l.pg.conn)
-		pg_close(&l.pg);
-	pg_login_wipe(&l.login);
+	db_close(&l.db);
+	db_login_wipe(&l.login);
 	explicit_bzero(l.secret, sizeof l.secret);
 	if (rc == RESITE_OK)
 		rc = call_output(&l.c, "messages", "%" PRIu64, l.messages);

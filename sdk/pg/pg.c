@@ -4,6 +4,8 @@
 
 #include "sdk/net/net.h"
 
+#include <resite/easy.h>
+
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -169,10 +171,14 @@ wait_connected(struct pg *pg)
 }
 
 static void
-ignore_notice(void *arg, const PGresult *notice)
+on_notice(void *arg, const PGresult *notice)
 {
-	(void)arg;
-	(void)notice;
+	const struct pg_login *l = arg;
+	const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+	char words[400];
+
+	one_line(words, sizeof words, text ? text : PQresultErrorMessage(notice));
+	l->host->log(l->op, RESITE_LOG_DEBUG, words);
 }
 
 /* A server that can do so ends our work when we are gone. */
@@ -213,12 +219,14 @@ pg_open(struct pg *pg, const struct pg_login *l)
 		return RESITE_ERR_TRANSIENT;
 	}
 	PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE);
-	PQsetNoticeReceiver(pg->conn, ignore_notice, NULL);
+	PQsetNoticeReceiver(pg->conn, on_notice, (void *)(uintptr_t)l);
 	rc = PQstatus(pg->conn) == CONNECTION_BAD ? fail_connect(pg) : wait_connected(pg);
 	PQsetErrorVerbosity(pg->conn, PQERRORS_DEFAULT);
 	if (rc == RESITE_OK && PQsetnonblocking(pg->conn, 1) < 0)
 		rc = fail_conn(pg);
-	return rc == RESITE_OK ? pg_do(pg, session_sql, NULL) : rc;
+	if (rc == RESITE_OK)
+		rc = pg_do(pg, session_sql, NULL);
+	return rc == RESITE_OK && l->session ? pg_do(pg, l->session, NULL) : rc;
 }
 
 void
@@ -277,12 +285,13 @@ judge(struct pg *pg, const PGresult *r)
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	const char *words = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
 	const char *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
+	const char *hint = PQresultErrorField(r, PG_DIAG_MESSAGE_HINT);
 	char text[400];
 
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_COPY_IN)
 		return RESITE_OK;
-	snprintf(text, sizeof text, "%s%s%s", words ? words : PQresultErrorMessage(r),
-		 detail ? ": " : "", detail ? detail : "");
+	snprintf(text, sizeof text, "%s%s%s%s%s", words ? words : PQresultErrorMessage(r),
+		 detail ? ": " : "", detail ? detail : "", hint ? "; " : "", hint ? hint : "");
 	return fail_words(pg, state ? state : BROKEN, text);
 }
 
@@ -337,6 +346,16 @@ int
 pg_finish(struct pg *pg, PGresult **ret)
 {
 	return finish(pg, -1, ret);
+}
+
+int
+pg_next(struct pg *pg, PGresult **ret)
+{
+	int rc = next_result(pg, -1, ret);
+
+	if (rc == RESITE_OK && *ret && (rc = judge(pg, *ret)) != RESITE_OK)
+		PQclear(*ret);
+	return rc;
 }
 
 int

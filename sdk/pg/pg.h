@@ -22,6 +22,7 @@ struct pg_login {
 	const char *tls;         /* sslmode of libpq; NULL: prefer */
 	const char *ca_file;     /* PEM; NULL: libpq's own */
 	const char *application; /* how it is seen in pg_stat_activity */
+	const char *session;     /* SQL for each session, besides our own; NULL: none */
 	int64_t patience_ms;     /* for an answer that does not depend on how much work there is */
 };
 
@@ -48,6 +49,8 @@ int pg_do(struct pg *pg, const char *sql, PGresult **ret);
 /* The same in two halves: between them the server works and the caller does something else. */
 int pg_send(struct pg *pg, const char *sql);
 int pg_finish(struct pg *pg, PGresult **ret);
+/* Instead of pg_finish: the results one by one, as they come; *ret NULL: there are no more. */
+int pg_next(struct pg *pg, PGresult **ret);
 
 /* sql ends with a COPY ... FROM STDIN. */
 int pg_copy_begin(struct pg *pg, const char *sql);
