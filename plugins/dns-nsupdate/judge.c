@@ -166,7 +166,7 @@ load_changes(struct judging *j, bool may_look)
 				j->changes[j->n++] = (struct guard_change){
 					may_look ? &z->now[k] : &nothing, &z->set.v[k]};
 	}
-	qsort(j->changes, j->n, sizeof(*j->changes), by_owner);
+	rrset_sort(j->changes, j->n, sizeof(*j->changes), by_owner);
 	return RESITE_OK;
 }
 

@@ -78,7 +78,7 @@ order_changes(struct step *s, struct change *changes, size_t n, size_t max_names
 		s->zones[i].n_changes = s->zones[i].n_done = 0;
 	for (size_t i = 0; i < n; i++)
 		changes[i].zone->n_changes++;
-	qsort(changes, n, sizeof(*changes), by_zone);
+	rrset_sort(changes, n, sizeof(*changes), by_zone);
 	mark_swaps(changes, n);
 	return s->n_zones < 2 || take_turns(s, changes, n, max_names);
 }

@@ -52,15 +52,17 @@ static void
 put_records(struct text *t, const char *verb, const struct rrset *s, const char *owner, bool with_ttl)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		char *data = rrset_data(s, i), ttl[16] = "";
+		char *data = rrset_data(s, i), ttl[RRSET_TTL_TEXT];
 
-		if (with_ttl)
-			snprintf(ttl, sizeof(ttl), " %lu", (unsigned long)s->ttl);
 		put(t, " '");
 		put(t, verb);
 		put(t, " ");
 		put_quoted(t, owner);
-		put(t, ttl);
+		if (with_ttl) {
+			rrset_ttl_text(s, ttl);
+			put(t, " ");
+			put(t, ttl);
+		}
 		put(t, " ");
 		put(t, rrset_type_text(s->type));
 		put(t, " ");
@@ -116,7 +118,7 @@ by_hand_text(const struct step *s, const struct change *c)
 int
 record_undo(struct step *s, const struct change *c)
 {
-	char was_ttl[16], set_ttl[16];
+	char was_ttl[RRSET_TTL_TEXT], set_ttl[RRSET_TTL_TEXT];
 	char *name = rrset_owner(c->was), *was = rrset_lines(c->was), *set = rrset_lines(c->will);
 	char *by_hand = by_hand_text(s, c);
 	const struct resite_kv kv[] = {
@@ -129,8 +131,8 @@ record_undo(struct step *s, const struct change *c)
 	const uint32_t n = sizeof(kv) / sizeof(kv[0]) - !s->ttl_alone;
 	int rc;
 
-	snprintf(was_ttl, sizeof(was_ttl), "%lu", (unsigned long)(c->was->n ? c->was->ttl : 0));
-	snprintf(set_ttl, sizeof(set_ttl), "%lu", (unsigned long)(c->will->n ? c->will->ttl : 0));
+	rrset_ttl_text(c->was, was_ttl);
+	rrset_ttl_text(c->will, set_ttl);
 	if (name && was && set && by_hand)
 		rc = s->host->undo_add(s->op, UNDO_VERSION, by_hand, kv, n);
 	else

@@ -286,6 +286,18 @@ order(const void *a, const void *b)
 	return rrset_order(a, b);
 }
 
+void
+rrset_sort(void *v, size_t n, size_t size, int (*by)(const void *, const void *))
+{
+	const char *at = v;
+
+	for (size_t i = 1; i < n; i++, at += size)
+		if (by(at, at + size) > 0) {
+			qsort(v, n, size, by);
+			return;
+		}
+}
+
 /* Moves the data of one record into the RRset before it. */
 static bool
 absorb(struct rrset *into, struct rrset *from, struct rrset_error *err)
@@ -326,8 +338,7 @@ rrset_list_join(struct rrset_list *list, struct rrset_error *err)
 	size_t kept = 0;
 	bool ok = true;
 
-	if (list->n)
-		qsort(list->v, list->n, sizeof(*list->v), order);
+	rrset_sort(list->v, list->n, sizeof(*list->v), order);
 	for (size_t i = 0; i < list->n; i++) {
 		struct rrset *s = &list->v[i];
 

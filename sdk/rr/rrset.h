@@ -60,6 +60,8 @@ bool rrset_add_rdata(struct rrset *s, const uint8_t *bytes, size_t len);
 bool rrset_add_rr(struct rrset *s, const ldns_rr *rr);
 /* The order of a joined list: by owner, then type. */
 int rrset_order(const struct rrset *a, const struct rrset *b);
+/* qsort; what has the order already, as lists of names mostly do, is only looked at. */
+void rrset_sort(void *v, size_t n, size_t size, int (*order)(const void *, const void *));
 /* Frees the data, not the owner. */
 void rrset_clear(struct rrset *s);
 
@@ -75,6 +77,9 @@ char *rrset_data(const struct rrset *s, size_t i); /* "0 0 5061 sip.contoso.exam
 char *rrset_text(const struct rrset *s);   /* "60 10.2.0.10, 10.2.0.11", "(none)" */
 /* The data one a line, without the TTL: what an undo record keeps; "" when none. */
 char *rrset_lines(const struct rrset *s);
+/* Its TTL in digits, 0 when it has no data. */
+#define RRSET_TTL_TEXT 11
+void rrset_ttl_text(const struct rrset *s, char buf[RRSET_TTL_TEXT]);
 const char *rrset_type_text(uint16_t type);
 uint16_t rrset_type_of(const char *text); /* 0: none of those that can be set */
 

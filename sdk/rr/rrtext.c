@@ -8,6 +8,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* --- without printf, which would cost more than all else of ten thousand changes --------- */
+
+static char *
+put_number(char *p, uint32_t n)
+{
+	char digits[10], *d = digits + sizeof(digits);
+
+	do
+		*--d = (char)('0' + n % 10);
+	while (n /= 10);
+	return mempcpy(p, d, (size_t)(digits + sizeof(digits) - d));
+}
+
+void
+rrset_ttl_text(const struct rrset *s, char buf[RRSET_TTL_TEXT])
+{
+	*put_number(buf, s->n ? s->ttl : 0) = '\0';
+}
+
+static char *
+three(const char *a, const char *b, const char *c)
+{
+	size_t na = strlen(a), nb = strlen(b), nc = strlen(c);
+	char *text = malloc(na + nb + nc + 1);
+
+	if (text)
+		memcpy(mempcpy(mempcpy(text, a, na), b, nb), c, nc + 1);
+	return text;
+}
+
+static char *
+ipv4_text(const uint8_t *bytes)
+{
+	char text[INET_ADDRSTRLEN], *p = text;
+
+	for (size_t i = 0; i < 4; i++) {
+		if (i)
+			*p++ = '.';
+		p = put_number(p, bytes[i]);
+	}
+	*p = '\0';
+	return strdup(text);
+}
+
+/* --- names and data ------------------------------------------------------------------ */
+
 /* Names of letters, digits, '-' and '_' alone are nearly all; a mass change prints
  * thousands.  NULL: another one, or no memory. */
 static char *
@@ -50,10 +96,8 @@ rrset_owner(const struct rrset *s)
 char *
 rrset_name(const struct rrset *s)
 {
-	char *owner = rrset_owner(s), *text = NULL;
+	char *owner = rrset_owner(s), *text = owner ? three(owner, " ", rrset_type_text(s->type)) : NULL;
 
-	if (owner && asprintf(&text, "%s %s", owner, rrset_type_text(s->type)) < 0)
-		text = NULL;
 	free(owner);
 	return text;
 }
@@ -86,13 +130,13 @@ as_rr(const struct rrset *s, size_t i)
 static char *
 address_data(const struct rrset *s, const struct rdata *d)
 {
-	bool v4 = s->type == LDNS_RR_TYPE_A && d->len == 4;
-	bool v6 = s->type == LDNS_RR_TYPE_AAAA && d->len == 16;
 	char text[INET6_ADDRSTRLEN];
 
-	if (!v4 && !v6)
+	if (s->type == LDNS_RR_TYPE_A && d->len == 4)
+		return ipv4_text(d->bytes);
+	if (s->type != LDNS_RR_TYPE_AAAA || d->len != 16)
 		return NULL;
-	return inet_ntop(v4 ? AF_INET : AF_INET6, d->bytes, text, sizeof(text)) ? strdup(text) : NULL;
+	return inet_ntop(AF_INET6, d->bytes, text, sizeof(text)) ? strdup(text) : NULL;
 }
 
 char *
@@ -129,9 +173,9 @@ joined(const struct rrset *s, const char *prefix, const char *sep)
 	bool ok = true;
 
 	if (first) {
-		ok = asprintf(&text, "%s%s", prefix, first) >= 0;
+		text = three(prefix, first, "");
 		free(first);
-		return ok ? text : NULL;
+		return text;
 	}
 	f = open_memstream(&text, &len);
 	if (!f)
@@ -154,11 +198,11 @@ joined(const struct rrset *s, const char *prefix, const char *sep)
 char *
 rrset_text(const struct rrset *s)
 {
-	char ttl[16];
+	char ttl[RRSET_TTL_TEXT + 1];
 
 	if (s->n == 0)
 		return strdup("(none)");
-	snprintf(ttl, sizeof(ttl), "%lu ", (unsigned long)s->ttl);
+	memcpy(put_number(ttl, s->ttl), " ", 2);
 	return joined(s, ttl, ", ");
 }
 
