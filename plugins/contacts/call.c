@@ -188,8 +188,8 @@ sample_step(uint64_t total, uint64_t want)
 /* Of each step documents one, and the first and the last.  Which one differs from step to step,
  * because faults come in steps, too (every eighth list went over the same connection), but not
  * from call to call: two looks can be compared. */
-static bool
-is_wanted(const struct compare *cmp, uint64_t index)
+bool
+compare_wants(const struct compare *cmp, uint64_t index)
 {
 	uint64_t place = (index / cmp->step + 1) * UINT64_C(0x9e3779b97f4a7c15);
 
@@ -291,11 +291,17 @@ compare_begin(struct compare *cmp, struct call *c)
 }
 
 int
-compare_each(void *arg, const struct document *d, struct fault *f)
+compare_ask(void *arg, const struct document *d, struct fault *f)
 {
 	struct compare *cmp = arg;
 
-	return is_wanted(cmp, d->index) ? cmp->target.kind->get(&cmp->target, d, f) : RESITE_OK;
+	return cmp->target.kind->get(&cmp->target, d, f);
+}
+
+int
+compare_each(void *arg, const struct document *d, struct fault *f)
+{
+	return compare_wants(arg, d->index) ? compare_ask(arg, d, f) : RESITE_OK;
 }
 
 int

@@ -11,6 +11,8 @@
 
 #include <resite/easy.h>
 
+#include <stdbool.h>
+
 #define CONTACTS_VERSION "0.1.0"
 /* Documents that a check against the server reads, when the plan does not say. */
 #define CONTACTS_SAMPLE "200"
@@ -86,8 +88,11 @@ struct compare {
 
 /* One in so many of total gives about want documents; 1: all, also when want is 0. */
 uint64_t sample_step(uint64_t total, uint64_t want);
+/* Is the document of this index asked for? */
+bool compare_wants(const struct compare *cmp, uint64_t index);
 int compare_begin(struct compare *cmp, struct call *c);
-document_each compare_each;
+document_each compare_ask;
+document_each compare_each; /* if it is wanted */
 int compare_end(struct compare *cmp, int rc);
 
 #endif

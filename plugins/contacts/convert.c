@@ -335,7 +335,7 @@ with_source(struct resite_op *op, const struct resite_host *host, int (*file)(st
 {
 	struct call c = {.op = op, .host = host};
 	struct source s;
-	int rc = source_open(&s, &c);
+	int rc = source_open(&s, &c, NULL);
 
 	if (rc == RESITE_OK)
 		rc = call_str(&c, "target") ? file(&s) : set(&s);

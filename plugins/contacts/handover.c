@@ -423,7 +423,7 @@ with_source(struct resite_op *op, const struct resite_host *host, int (*what)(st
 {
 	struct call c = {.op = op, .host = host};
 	struct source s;
-	int rc = source_open(&s, &c);
+	int rc = source_open(&s, &c, NULL);
 
 	if (rc == RESITE_OK)
 		rc = what(&s);

@@ -53,12 +53,19 @@ set_facts(struct source *s)
 	s->made_ms = vault_set_started_ms(s->set);
 	s->total = vault_set_count(s->set, "documents");
 	snprintf(s->id, sizeof s->id, "%s", vault_set_digest(s->set));
+	snprintf(s->digest, sizeof s->digest, "%s", vault_set_digest(s->set));
 }
 
 static int
-open_set(struct source *s)
+open_set(struct source *s, struct vault_set *proven)
 {
-	if (call_open_set(s->call, call_str(s->call, "set"), 0, &s->set) < 0)
+	struct vault_error err;
+
+	if (proven && vault_recheck(proven, &err) < 0)
+		return fault_vault(&s->call->f, &err);
+	s->set = proven;
+	s->borrowed = proven != NULL;
+	if (!proven && call_open_set(s->call, call_str(s->call, "set"), 0, &s->set) < 0)
 		return s->call->f.rc;
 	set_facts(s);
 	return contacts_in_set(&s->in, s->set, &s->call->f) < 0 ? s->call->f.rc : check_site(s);
@@ -75,25 +82,33 @@ open_export(struct source *s, const char *format)
 		return fault_set(&s->call->f, RESITE_ERR_REFUSED, "%s: %s", s->path,
 				 strerror(errno));
 	s->made_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	s->one_file = S_ISREG(st.st_mode);
+	s->stamp = (struct source_stamp){
+		.dev = st.st_dev, .ino = st.st_ino, .size = (uint64_t)st.st_size,
+		.mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec,
+		.ctime_ns = st.st_ctim.tv_sec * INT64_C(1000000000) + st.st_ctim.tv_nsec,
+	};
 	snprintf(s->id, sizeof s->id, "file-%jd-%" PRId64, (intmax_t)st.st_size, s->made_ms);
 	return RESITE_OK;
 }
 
-int
-source_open(struct source *s, struct call *c)
+static void
+hash_users(struct sha256_ctx *hash, const struct users *users)
 {
+	for (size_t i = 0; i < users->n; i++)
+		sha256_update(hash, strlen(users->list[i]) + 1, (const uint8_t *)users->list[i]);
+	sha256_update(hash, 1, (const uint8_t *)"");
+}
+
+/* Whose lists are wanted. */
+static int
+read_users(struct source *s)
+{
+	struct call *c = s->call;
 	const char *only = resite_str_or(c->op, c->host, "users_file", NULL);
 	const char *stay = resite_str_or(c->op, c->host, "not_moved", NULL);
+	struct sha256_ctx hash;
 
-	const char *format = "dbimpexp";
-
-	*s = (struct source){.call = c, .path = call_str(c, format)};
-	if (!s->path) {
-		s->path = call_str(c, "source");
-		format = call_str(c, "format");
-	}
-	if ((s->path ? open_export(s, format) : open_set(s)) < 0 || check_age(s) < 0)
-		return c->f.rc;
 	if (only && users_add_file(&s->only, only, &c->f) < 0)
 		return c->f.rc;
 	users_lower(&s->only);
@@ -104,7 +119,26 @@ source_open(struct source *s, struct call *c)
 	users_sort(&s->without);
 	if (only && s->only.n == 0)
 		return fault_set(&c->f, RESITE_ERR_REFUSED, "%s: it names no user", only);
+	sha256_init(&hash);
+	hash_users(&hash, &s->only);
+	hash_users(&hash, &s->without);
+	sha256_digest(&hash, sizeof s->stamp.users, s->stamp.users);
 	return RESITE_OK;
+}
+
+int
+source_open(struct source *s, struct call *c, struct vault_set *proven)
+{
+	const char *format = "dbimpexp";
+
+	*s = (struct source){.call = c, .path = call_str(c, format)};
+	if (!s->path) {
+		s->path = call_str(c, "source");
+		format = call_str(c, "format");
+	}
+	if ((s->path ? open_export(s, format) : open_set(s, proven)) < 0 || check_age(s) < 0)
+		return c->f.rc;
+	return read_users(s);
 }
 
 int
@@ -124,7 +158,8 @@ source_open_as(struct source *s, struct call *c, const struct source_params *par
 void
 source_release(struct source *s)
 {
-	vault_close(s->set);
+	if (!s->borrowed)
+		vault_close(s->set);
 	s->set = NULL;
 	users_release(&s->only);
 	users_release(&s->without);
@@ -162,26 +197,34 @@ is_wanted_user(struct source *s, const char *user)
 
 /* --- reading ------------------------------------------------------------------- */
 
-/* One pass over the source. */
+/* A pass over the source, on its way. */
 struct walk {
 	struct source *source;
-	document_each *each; /* NULL: count alone */
-	void *arg;
+	const struct source_pass *pass;
 	uint64_t n;             /* documents so far: the next one's index */
 	struct buf document;    /* made from a user of an export */
-	struct sha256_ctx *hash;
+	struct sha256_ctx hash; /* of the files that are read, not of a set */
 };
 
+/* The next document's index is *ret; false: nobody wants more of it. */
+static bool
+is_asked_for(struct walk *w, const char *user, uint64_t *ret)
+{
+	const struct source_pass *p = w->pass;
+
+	if (!is_wanted_user(w->source, user))
+		return false;
+	*ret = w->n++;
+	return p->each && (!p->wants || p->wants(p->arg, *ret));
+}
+
 static int
-pass_on(void *arg, const struct document *d, struct fault *f)
+on_document(void *arg, const struct document *d, struct fault *f)
 {
 	struct walk *w = arg;
 	struct document own = *d;
 
-	if (!is_wanted_user(w->source, d->user))
-		return RESITE_OK;
-	own.index = w->n++;
-	return w->each ? w->each(w->arg, &own, f) : RESITE_OK;
+	return is_asked_for(w, d->user, &own.index) ? w->pass->each(w->pass->arg, &own, f) : RESITE_OK;
 }
 
 static int
@@ -193,17 +236,18 @@ on_user(void *arg, const struct model_user *u, struct fault *f)
 
 	snprintf(user, sizeof user, "sip:%s", model_text(u, u->name));
 	d = (struct document){0, user, u->native, u->native_len};
+	if (!is_asked_for(w, user, &d.index))
+		return RESITE_OK;
 	/* What was a document stays the one that it was. */
 	if (u->family != FAMILY_LISTS || !u->native) {
 		buf_clear(&w->document);
-		if (w->each)
-			lists_write(&w->document, u);
+		lists_write(&w->document, u);
 		if (w->document.failed)
 			return fault_memory(f);
 		d.body = w->document.p;
 		d.len = w->document.len;
 	}
-	return pass_on(w, &d, f);
+	return w->pass->each(w->pass->arg, &d, f);
 }
 
 static int
@@ -212,10 +256,9 @@ on_piece(void *arg, const void *data, size_t len, struct fault *f)
 	struct walk *w = arg;
 	struct call *c = w->source->call;
 
-	if (w->hash) {
-		sha256_update(w->hash, len, data);
+	sha256_update(&w->hash, len, data);
+	if (w->pass->first)
 		c->host->progress(c->op, w->n, 0, "reading users");
-	}
 	if (c->host->time_left_ms(c->op) <= 0)
 		return fault_set(f, RESITE_ERR_CANCELLED, "stopped while reading");
 	return RESITE_OK;
@@ -254,18 +297,37 @@ source_remarks(struct call *c, const struct read_stats *stats)
 static int
 walk_export(struct walk *w)
 {
-	const struct reader reader = {.user = on_user, .piece = on_piece, .arg = w};
-	struct call *c = w->source->call;
+	struct source *s = w->source;
+	const struct reader reader = {
+		.user = on_user, .piece = on_piece, .arg = w, .names = s->names,
+	};
+	struct call *c = s->call;
+	uint8_t digest[SHA256_DIGEST_SIZE];
 	struct read_stats stats;
-	int rc = contacts_in_read(&w->source->in, &reader, &stats, &c->f);
+	int rc;
 
+	sha256_init(&w->hash);
+	rc = contacts_in_read(&s->in, &reader, &stats, &c->f);
 	buf_release(&w->document);
-	if (rc == RESITE_OK && w->hash) {
-		call_log(c, RESITE_LOG_INFO, "%s: taken for %s: %" PRIu64 " users", w->source->path,
-			 w->source->in.format->what, stats.users);
+	if (rc < 0)
+		return rc;
+	if (source_is_one_file(s))
+		s->names = stats.names;
+	sha256_digest(&w->hash, sizeof digest, digest);
+	for (size_t i = 0; i < sizeof digest; i++)
+		snprintf(s->digest + 2 * i, 3, "%02x", digest[i]);
+	if (w->pass->first) {
+		call_log(c, RESITE_LOG_INFO, "%s: taken for %s: %" PRIu64 " users", s->path,
+			 s->in.format->what, stats.users);
 		source_remarks(c, &stats);
 	}
-	return rc;
+	return RESITE_OK;
+}
+
+bool
+source_is_one_file(const struct source *s)
+{
+	return !s->set && s->one_file && s->in.format->family != FAMILY_XMPP;
 }
 
 static bool
@@ -276,7 +338,7 @@ is_whole_set(const struct source *s)
 
 /* Users whose lists were asked for and are not here. */
 static void
-note_missing(struct source *s)
+note_missing(struct source *s, bool tell)
 {
 	for (size_t i = 0; i < s->only.n; i++) {
 		size_t len = strlen(s->missing_names), at;
@@ -287,51 +349,34 @@ note_missing(struct source *s)
 		if (s->missing++ < 5)
 			snprintf(s->missing_names + len, sizeof s->missing_names - len, "%s%.50s",
 				 len ? ", " : "", user);
-		call_log(s->call, RESITE_LOG_WARN, "%s has no list in the source", user);
+		if (tell)
+			call_log(s->call, RESITE_LOG_WARN, "%s has no list in the source", user);
 	}
 }
 
 int
-source_each(struct source *s, document_each *each, void *arg)
+source_read(struct source *s, const struct source_pass *pass)
 {
-	struct walk w = {.source = s, .each = each, .arg = arg};
-	int rc = s->set ? set_each(s->set, pass_on, &w, &s->call->f) : walk_export(&w);
+	struct walk w = {.source = s, .pass = pass};
+	int rc;
 
+	s->found = calloc(s->only.n + 1, sizeof *s->found);
+	if (!s->found)
+		return fault_memory(&s->call->f);
+	s->missing = 0;
+	s->missing_names[0] = '\0';
+	rc = s->set ? set_each(s->set, on_document, &w, &s->call->f) : walk_export(&w);
 	if (rc == RESITE_OK && is_whole_set(s) && w.n != s->total)
 		rc = fault_set(&s->call->f, RESITE_ERR_REFUSED,
 			       "set %s has %" PRIu64 " lists, its manifest says %" PRIu64,
 			       vault_set_name(s->set), w.n, s->total);
-	return rc;
-}
-
-int
-source_count(struct source *s)
-{
-	struct sha256_ctx hash;
-	struct walk w = {.source = s, .hash = &hash};
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	int rc;
-
-	if (is_whole_set(s))
-		return RESITE_OK;
-	sha256_init(&hash);
-	s->found = calloc(s->only.n + 1, sizeof *s->found);
-	if (!s->found)
-		return fault_memory(&s->call->f);
-	rc = s->set ? set_each(s->set, pass_on, &w, &s->call->f) : walk_export(&w);
-	if (rc == RESITE_OK)
-		note_missing(s);
+	if (rc == RESITE_OK) {
+		s->total = w.n;
+		note_missing(s, pass->first);
+	}
 	free(s->found);
 	s->found = NULL;
-	if (rc < 0)
-		return rc;
-	s->total = w.n;
-	if (s->set)
-		return RESITE_OK;
-	sha256_digest(&hash, sizeof digest, digest);
-	for (size_t i = 0; i < sizeof digest; i++)
-		snprintf(s->id + 2 * i, 3, "%02x", digest[i]);
-	return RESITE_OK;
+	return rc;
 }
 
 /* --- users ----------------------------------------------------------------------- */

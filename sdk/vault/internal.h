@@ -54,12 +54,19 @@ void vault__names_free(char **names, size_t n);
 
 /* --- an open set ------------------------------------------------------------ */
 
+/* What tells a file from another one, or an altered one, without reading it. */
+struct vault_stamp {
+	uint64_t dev, ino, bytes;
+	int64_t mtime_ns, ctime_ns;
+};
+
 struct vault_file {
 	const char *name; /* in the manifest */
 	uint64_t bytes;   /* as stored */
 	uint64_t plain;   /* decrypted; the same when the set is not encrypted */
 	const char *sha256;
 	bool found; /* seen in the directory */
+	struct vault_stamp proven; /* of the file that was verified */
 };
 
 struct vault_set {
@@ -79,9 +86,10 @@ struct vault_set {
 /* Opens a regular file of the set; a symbolic link, a fifo or a device is refused. */
 int vault__open_file(const struct vault_set *s, const char *name, int *ret_fd,
 		     uint64_t *ret_bytes, struct vault_error *err);
+int vault__stamp(int fd, struct vault_stamp *ret); /* 0, or -1 with errno */
 struct vault_file *vault__find_file(const struct vault_set *s, const char *name);
 /* Reads all files, as stored, and compares their digests with the manifest. */
-int vault__check_digests(const struct vault_set *s, vault_tick *tick, void *arg,
+int vault__check_digests(struct vault_set *s, vault_tick *tick, void *arg,
 			 struct vault_error *err);
 /* The newest of names that is whole (by its manifest) and of kind and site. */
 int vault__open_like(struct vault_set **ret, const char *folder, char *const *names, size_t n,

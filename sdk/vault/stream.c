@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct vault_stream {
@@ -200,16 +201,33 @@ vault_stream_close(struct vault_stream *st)
 
 /* --- proof ------------------------------------------------------------------------------- */
 
+int
+vault__stamp(int fd, struct vault_stamp *ret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -1;
+	*ret = (struct vault_stamp){
+		.dev = st.st_dev, .ino = st.st_ino, .bytes = (uint64_t)st.st_size,
+		.mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec,
+		.ctime_ns = st.st_ctim.tv_sec * INT64_C(1000000000) + st.st_ctim.tv_nsec,
+	};
+	return 0;
+}
+
 static int
-check_digest(const struct vault_set *s, const char *name, uint64_t *done, vault_tick *tick,
+check_digest(const struct vault_set *s, struct vault_file *f, uint64_t *done, vault_tick *tick,
 	     void *arg, struct vault_error *err)
 {
 	uint8_t *buf = malloc(VAULT_BUF);
 	struct vault_stream *st = NULL;
 	size_t n = 1;
-	int rc = buf ? open_stored(&st, s, name, err)
+	int rc = buf ? open_stored(&st, s, f->name, err)
 		     : vault__fail(err, VAULT_ERR_MEMORY, "out of memory");
 
+	if (rc == VAULT_OK && vault__stamp(st->fd, &f->proven) < 0)
+		rc = vault__fail_errno(err, "%s/%s", s->path, f->name);
 	while (rc == VAULT_OK && n > 0) {
 		rc = read_stored(st, buf, VAULT_BUF, &n, err);
 		*done += rc == VAULT_OK ? n : 0;
@@ -223,13 +241,39 @@ check_digest(const struct vault_set *s, const char *name, uint64_t *done, vault_
 }
 
 int
-vault__check_digests(const struct vault_set *s, vault_tick *tick, void *arg,
-		     struct vault_error *err)
+vault__check_digests(struct vault_set *s, vault_tick *tick, void *arg, struct vault_error *err)
 {
 	uint64_t done = 0;
 
 	for (size_t i = 0; i < s->n_files; i++)
-		if (check_digest(s, s->files[i].name, &done, tick, arg, err) < 0)
+		if (check_digest(s, &s->files[i], &done, tick, arg, err) < 0)
+			return err->code;
+	return VAULT_OK;
+}
+
+static int
+recheck(const struct vault_set *s, const struct vault_file *f, struct vault_error *err)
+{
+	struct vault_stamp now = {0};
+	uint64_t bytes;
+	int fd, rc;
+
+	if (vault__open_file(s, f->name, &fd, &bytes, err) < 0)
+		return err->code;
+	rc = vault__stamp(fd, &now);
+	close(fd);
+	if (rc < 0)
+		return vault__fail_errno(err, "%s/%s", s->path, f->name);
+	if (memcmp(&now, &f->proven, sizeof now))
+		return damaged(err, "%s/%s: it was altered since it was verified", s->path, f->name);
+	return VAULT_OK;
+}
+
+int
+vault_recheck(const struct vault_set *s, struct vault_error *err)
+{
+	for (size_t i = 0; i < s->n_files; i++)
+		if (recheck(s, &s->files[i], err) < 0)
 			return err->code;
 	return VAULT_OK;
 }

@@ -114,6 +114,9 @@ enum vault_open_flags {
 int vault_open(struct vault_set **ret, const char *vault, const char *name, const char *set,
 	       unsigned flags, vault_tick *tick, void *arg, struct vault_error *err);
 void vault_close(struct vault_set *s);
+/* Are the files of a set that was opened and verified still those that were read then, by their
+ * inodes, sizes and times?  Cheap; reading them proves it.  VAULT_ERR_DAMAGED: one is not. */
+int vault_recheck(const struct vault_set *s, struct vault_error *err);
 /* Gives an encrypted set its key, so that its streams read plain text; VAULT_ERR_KEY when it is
  * another one.  A set that is not encrypted needs none, and key is not looked at. */
 int vault_unlock(struct vault_set *s, const struct vault_key *key, struct vault_error *err);

@@ -216,6 +216,7 @@ START_TEST(a_row_is_as_the_server_itself_writes_it)
 	is(ROWS, own);
 	is("select count(*) from xcap where etag ~ '^sr-[0-9]+-[0-9]+-[0-9]+$'", "3");
 	/* Over rows of the server's own it changes nothing but the list. */
+	fakehost_new_attempt(fh);
 	write_lync(3, 13, "w");
 	set(fh, "via", "sql");
 	call(fh, FAKEHOST_APPLY);
@@ -233,6 +234,7 @@ importer_over(const char *existing)
 	write_lync(1500, 2, "old");
 	call(fh, FAKEHOST_APPLY);
 	sql("delete from xcap where right(username, 5)::int %% 3 <> 0");
+	fakehost_new_attempt(fh);
 	write_lync(1500, 2, "new");
 	set(fh, "existing", existing);
 	return fh;

@@ -554,6 +554,7 @@ importer_over(const char *existing)
 	empty(&b);
 	write_set(old_lists);
 	call(fh, FAKEHOST_APPLY);
+	fakehost_new_attempt(fh);
 	write_set(new_lists);
 	fakehost_param_clear(fh, "existing");
 	fakehost_param(fh, "existing", existing);
@@ -604,6 +605,7 @@ START_TEST(contacts_that_a_newer_list_does_not_have_are_told_as_deleted)
 	fakehost_param(fh, "vault", vault);
 	write_set(old_lists);
 	call(fh, FAKEHOST_APPLY);
+	fakehost_new_attempt(fh);
 	fakehost_param(fh, "set", name);
 	fakehost_param_clear(fh, "existing");
 	fakehost_param(fh, "existing", "merge");
