@@ -1,15 +1,12 @@
-/* Attempts of a run: what is said to them, what they say, how they end. */
+/* Attempts of a run: how they begin, what is said to them, how they end. */
 #include "core/base/base.h"
-#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/vec.h"
 #include "core/engine/decide.h"
 #include "core/run/clean.h"
 #include "core/run/faults.h"
 #include "core/run/orchestra.h"
-#include "core/run/secret_answer.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +22,7 @@ facts_of(const struct live *a)
 	return &a->run->l->state->facts[a->step];
 }
 
-static json_t *
+json_t *
 attempt_event(const struct live *a, const char *kind)
 {
 	json_t *event = event_new(kind, step_of(a)->name);
@@ -204,10 +201,8 @@ attempts_cancel_out(struct run *run, const char *why)
 			cancel(run->live[i], why);
 }
 
-/* An attempt that waits for what will never be durable is told so, or it would wait until it
- * is killed. */
-static void
-refuse_ask(struct live *a, int64_t id)
+void
+attempt_refuse_ask(struct live *a, int64_t id)
 {
 	if (a->attempt)
 		attempt_done(a->attempt, id, RESITE_ERR_CANCELLED, a->run->why.text);
@@ -221,168 +216,15 @@ attempts_refuse_asks(struct run *run)
 		struct live *a = run->live[e->step];
 
 		if (e->kind == EFFECT_ACK && a && a->n == e->n)
-			refuse_ask(a, e->id);
+			attempt_refuse_ask(a, e->id);
 	}
 	run->n_effects = 0;
 }
 
-/* --- messages ------------------------------------------------------------ */
+/* --- ending ------------------------------------------------------------- */
 
-static void
-effect_for(struct live *a, enum effect_kind kind, int64_t id)
-{
-	run_effect(a->run, (struct effect){.kind = kind, .step = a->step, .n = a->n, .id = id});
-}
-
-static void
-refuse(struct live *a, const char *why)
-{
-	free(a->refused);
-	a->refused = strdup(why);
-	effect_for(a, EFFECT_STOP, 0);
-}
-
-/* What may follow what the probe found.  "apply" is the durable intent. */
-static const char *
-decide(struct live *a, const json_t *msg)
-{
-	struct finding found = {.told = json_bool_or(msg, "told", false),
-				.changes = (uint64_t)json_int_or(msg, "changes", 0),
-				.total = (uint64_t)json_int_or(msg, "total", 0),
-				.now = json_str_or(msg, "now", ""),
-				.fingerprint = json_str_or(msg, "fingerprint", "")};
-	char why[ERROR_MAX];
-	const char *decision = decide_after_probe(a->run->l->state, a->step, &found, why);
-
-	if (!strcmp(decision, "apply"))
-		effect_for(a, EFFECT_GO, 0);
-	if (!strcmp(decision, "refused"))
-		refuse(a, why);
-	return decision;
-}
-
-static void
-on_state(struct live *a, const json_t *msg)
-{
-	static const char *const copied[] = {"told", "now", "fingerprint", "changes", "total"};
-	json_t *event;
-
-	if (strcmp(json_str_or(msg, "phase", ""), "probe"))
-		return;
-	event = attempt_event(a, "attempt.probed");
-	for (size_t i = 0; event && i < COUNT_OF(copied); i++)
-		json_object_set(event, copied[i], json_object_get(msg, copied[i]));
-	if (event && a->losses)
-		json_object_set(event, "losses", a->losses);
-	if (event)
-		json_object_set_new(event, "decision", json_string(decide(a, msg)));
-	run_record(a->run, event);
-}
-
-static void
-on_loss(struct live *a, const json_t *msg)
-{
-	if (!a->losses)
-		a->losses = json_array();
-	if (a->losses)
-		json_array_append(a->losses, json_object_get(msg, "text"));
-}
-
-static void
-on_sync(struct live *a, const json_t *msg)
-{
-	effect_for(a, EFFECT_ACK, json_int_or(msg, "id", 0));
-}
-
-static void
-on_checkpoint(struct live *a, const json_t *msg)
-{
-	json_t *event = attempt_event(a, "attempt.checkpoint");
-
-	if (event) {
-		json_object_set(event, "name", json_object_get(msg, "name"));
-		json_object_set(event, "data", json_object_get(msg, "data"));
-	}
-	run_record(a->run, event);
-	effect_for(a, EFFECT_ACK, json_int_or(msg, "id", 0));
-}
-
-static void
-on_output(struct live *a, const json_t *msg)
-{
-	json_t *event = attempt_event(a, "attempt.output");
-
-	if (event) {
-		json_object_set(event, "name", json_object_get(msg, "name"));
-		json_object_set(event, "value", json_object_get(msg, "value"));
-	}
-	run_record(a->run, event);
-}
-
-static void
-on_progress(struct live *a, const json_t *msg)
-{
-	const struct run_observer *o = a->run->observer;
-
-	o->progress(o->ctx, a->run->l->state, a->step, (uint64_t)json_int_or(msg, "done", 0),
-		    (uint64_t)json_int_or(msg, "total", 0), json_str_or(msg, "what", ""));
-}
-
-static void
-on_log_message(struct live *a, const json_t *msg)
-{
-	run_log(a->run, a->step, (int)json_int_or(msg, "level", LOG_INFO), "%s",
-		json_str_or(msg, "text", ""));
-}
-
-static void
-on_secret(struct live *a, const json_t *msg)
-{
-	struct step_source from = undo_source_of(a->run->l, a->step);
-	struct error err = {0};
-
-	if (secret_answer(a->attempt, msg, from.graph, &from.graph->steps[from.step],
-			  &a->run->secrets, &err) < 0)
-		run_log(a->run, a->step, LOG_ERROR, "secret %s: %s", json_str_or(msg, "ref", ""),
-			err.text);
-}
-
-static void
-on_pull(struct live *a, const json_t *msg)
-{
-	uint32_t records = undo_source_of(a->run->l, a->step).records;
-	int64_t id = json_int_or(msg, "id", 0);
-	struct strbuf batch = STRBUF_INIT;
-	struct error err = {E_INVALID, "this attempt reverts nothing"};
-	int rc = E_INVALID;
-
-	if (json_bool_or(msg, "again", false))
-		undo_cursor_release(&a->cursor);
-	if (records != GRAPH_NO_STEP)
-		rc = undo_cursor_next(a->run->l->source, records, &a->cursor, &batch, &err);
-	if (rc == 0)
-		attempt_records(a->attempt, id, batch.buf, batch.len);
-	else
-		attempt_no_records(a->attempt, id, rc == E_IO ? RESITE_ERR_TRANSIENT :
-				   RESITE_ERR_REFUSED, err.text);
-	strbuf_release(&batch);
-}
-
-static void
-on_reverted(struct live *a, const json_t *msg)
-{
-	json_t *event = attempt_event(a, "attempt.reverted");
-
-	if (event) {
-		json_object_set(event, "put_back", json_object_get(msg, "put_back"));
-		json_object_set(event, "already", json_object_get(msg, "already"));
-		json_object_set(event, "conflicts", json_object_get(msg, "items"));
-	}
-	run_record(a->run, event);
-}
-
-static void
-enter_phase(struct live *a, enum phase phase)
+void
+attempt_enter(struct live *a, enum phase phase)
 {
 	int64_t now_ms = run_now_ms(a->run);
 
@@ -391,90 +233,6 @@ enter_phase(struct live *a, enum phase phase)
 	a->phase = phase;
 	a->phase_since_ms = now_ms;
 }
-
-static void
-on_begin(struct live *a, const json_t *msg)
-{
-	enter_phase(a, phase_from_name(json_str_or(msg, "phase", NULL)));
-}
-
-static void
-on_nothing(struct live *a, const json_t *msg)
-{
-	(void)a;
-	(void)msg;
-}
-
-static const struct {
-	const char *kind;
-	void (*handle)(struct live *, const json_t *);
-} handlers[] = {
-	{"sync", on_sync},     {"progress", on_progress},
-	{"state", on_state},       {"log", on_log_message}, {"loss", on_loss},
-	{"output", on_output},     {"secret", on_secret}, {"checkpoint", on_checkpoint},
-	{"pull", on_pull},         {"begin", on_begin}, {"change", on_nothing},
-	{"reverted", on_reverted},
-};
-
-/* Nothing can be kept any more. */
-static void
-on_message_when_halted(struct live *a, const json_t *msg)
-{
-	const char *kind = json_str_or(msg, "kind", "");
-
-	if (!strcmp(kind, "sync") || !strcmp(kind, "checkpoint"))
-		refuse_ask(a, json_int_or(msg, "id", 0));
-	else if (!strcmp(kind, "secret"))
-		on_secret(a, msg);
-	else if (!strcmp(kind, "pull"))
-		attempt_no_records(a->attempt, json_int_or(msg, "id", 0), RESITE_ERR_CANCELLED,
-				   "the run is ending");
-}
-
-static void
-on_message(void *ctx, const json_t *msg, const char *line, size_t len)
-{
-	struct live *a = ctx;
-	json_t *clean;
-	const char *kind;
-
-	if (a->run->halted) {
-		on_message_when_halted(a, msg);
-		return;
-	}
-	clean = clean_message(&a->run->secrets, msg, line, len);
-	kind = json_str_or(clean, "kind", "");
-	for (size_t i = 0; i < COUNT_OF(handlers); i++)
-		if (!strcmp(handlers[i].kind, kind)) {
-			handlers[i].handle(a, clean);
-			break;
-		}
-	json_decref(clean);
-	faults_on_message(a);
-}
-
-/* The records go from the worker's line into the journal as they are. */
-static void
-on_undo(void *ctx, const struct undo_line *undo)
-{
-	struct live *a = ctx;
-	json_t *event = attempt_event(a, "attempt.undo");
-
-	if (event)
-		json_object_set_new(event, "n", json_integer((json_int_t)undo->n));
-	run_record_text(a->run, event, "records", undo->records, undo->len);
-	faults_on_message(a);
-}
-
-static void
-on_line(void *ctx, const char *line)
-{
-	struct live *a = ctx;
-
-	run_log(a->run, a->step, LOG_INFO, "%s", line);
-}
-
-/* --- ending -------------------------------------------------------------- */
 
 static enum sched_outcome
 outcome_of_rc(const struct live *a, int rc)
@@ -555,7 +313,7 @@ phase_times(struct live *a)
 {
 	json_t *times = json_object();
 
-	enter_phase(a, PHASE_NONE);
+	attempt_enter(a, PHASE_NONE);
 	for (enum phase p = PHASE_CHECK; p < N_PHASES; p++)
 		if (a->phase_ms[p] > 0)
 			json_object_set_new(times, phase_name(p), json_integer(a->phase_ms[p]));
@@ -595,7 +353,8 @@ on_ended(void *ctx, const struct attempt_end *end)
 }
 
 static const struct attempt_events attempt_events = {
-	.message = on_message, .undo = on_undo, .log = on_line, .ended = on_ended};
+	.message = attempt_on_message, .undo = attempt_on_undo, .log = attempt_on_line,
+	.ended = on_ended};
 
 /* --- of an earlier orchestrator ---------------------------------------------- */
 

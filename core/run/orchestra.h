@@ -101,7 +101,18 @@ int run_orchestrate(struct run *run, struct store *store, const struct journal_e
 /* start.c */
 void run_release_locks(struct run *run);
 
+/* messages.c: the handlers of an attempt's events (core/worker/nursery.h); ctx: its struct live */
+void attempt_on_message(void *ctx, const json_t *msg, const char *line, size_t len);
+void attempt_on_undo(void *ctx, const struct undo_line *undo);
+void attempt_on_line(void *ctx, const char *line);
+
 /* attempts.c */
+/* An event about the attempt, with its step and number; NULL: no memory. */
+json_t *attempt_event(const struct live *a, const char *kind);
+/* It is in another phase now; PHASE_NONE: in none any more. */
+void attempt_enter(struct live *a, enum phase phase);
+/* It waits for what will never be durable: told so, or it would wait until it is killed. */
+void attempt_refuse_ask(struct live *a, int64_t id);
 void attempt_open(struct run *run, const struct sched_command *command);
 void attempt_carry_out(struct run *run, const struct effect *effect);
 void attempts_cancel_all(struct run *run, const char *why);
