@@ -7,13 +7,12 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "core/certify/fault.h"
+#include "core/certify/shim.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,26 +26,13 @@
 #define EXPORT __attribute__((visibility("default")))
 #define WORKER_FD 3 /* a worker's socket (core/worker/protocol.h) */
 
-enum role { ROLE_NONE, ROLE_OWNER, ROLE_WORKER };
-
-struct shim {
-	struct fault_page *page; /* NULL: do nothing */
-	enum role role;
-};
-
 /* What is called here has no room for a context of ours. */
-static struct shim *
+struct shim *
 the_shim(void)
 {
 	static struct shim shim;
 
 	return &shim;
-}
-
-static struct fault_page *
-page(void)
-{
-	return the_shim()->page;
 }
 
 __attribute__((constructor)) static void
@@ -90,7 +76,7 @@ lasts(uint32_t act)
 static enum fault_act
 arrive(enum fault_place place, bool *ret_first)
 {
-	struct fault_page *p = page();
+	struct fault_page *p = the_shim()->page;
 	uint32_t n;
 
 	*ret_first = false;
@@ -108,7 +94,7 @@ arrive(enum fault_place place, bool *ret_first)
 static void
 cut_power(void)
 {
-	struct fault_page *p = page();
+	struct fault_page *p = the_shim()->page;
 
 	p->cut = 1;
 	if (the_shim()->role == ROLE_WORKER)
@@ -123,7 +109,7 @@ before(enum fault_act act)
 	case FAULT_KILL_BEFORE: die();
 	case FAULT_POWER: cut_power(); break;
 	case FAULT_NURSERY_BEFORE: syscall(SYS_kill, getppid(), SIGKILL); break;
-	case FAULT_OWNER_BEFORE: syscall(SYS_kill, page()->owner, SIGKILL); break;
+	case FAULT_OWNER_BEFORE: syscall(SYS_kill, the_shim()->page->owner, SIGKILL); break;
 	default: break;
 	}
 }
@@ -137,7 +123,7 @@ after(enum fault_act act)
 	case FAULT_POWER_SOME:
 	case FAULT_POWER_AFTER: cut_power(); break;
 	case FAULT_NURSERY_AFTER: syscall(SYS_kill, getppid(), SIGKILL); break;
-	case FAULT_OWNER_AFTER: syscall(SYS_kill, page()->owner, SIGKILL); break;
+	case FAULT_OWNER_AFTER: syscall(SYS_kill, the_shim()->page->owner, SIGKILL); break;
 	default: break;
 	}
 }
@@ -156,140 +142,6 @@ failure(enum fault_act act, bool first, size_t n)
 	if (act == FAULT_EIO || act == FAULT_EIO_ONCE)
 		return EIO;
 	return act == FAULT_ENOSPC && (!first || n < 2) ? ENOSPC : 0;
-}
-
-/* --- what may get lost --------------------------------------------------- */
-
-static bool
-below_root(const char *path)
-{
-	size_t len = strlen(page()->root);
-
-	return !strncmp(path, page()->root, len) && (path[len] == '/' || path[len] == '\0');
-}
-
-/* Shared memory of SQLite: no part of what is durable. */
-static bool
-is_shm(const char *path)
-{
-	size_t len = strlen(path);
-
-	return len > 4 && !strcmp(path + len - 4, "-shm");
-}
-
-/* Whether the orchestrator's fd is a file or folder of the state directory. */
-static bool
-is_ours(int fd, char path[PATH_MAX])
-{
-	char link[32];
-	ssize_t n;
-
-	if (!page() || the_shim()->role != ROLE_OWNER)
-		return false;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = syscall(SYS_readlinkat, AT_FDCWD, link, path, PATH_MAX - 1);
-	if (n <= 0)
-		return false;
-	path[n] = '\0';
-	return path[0] == '/' && !is_shm(path) && below_root(path);
-}
-
-static struct fault_record *
-add_record(enum fault_record_kind kind, const char *path, size_t data_len)
-{
-	struct fault_page *p = page();
-	size_t path_len = strlen(path) + 1;
-	size_t size = (sizeof(struct fault_record) + path_len + data_len + 7) & ~(size_t)7;
-	struct fault_record *r;
-
-	if (p->used + size > sizeof(p->arena)) {
-		p->full = 1;
-		return NULL;
-	}
-	r = (struct fault_record *)(void *)(p->arena + p->used);
-	*r = (struct fault_record){.size = (uint32_t)size, .kind = kind,
-				   .path_len = (uint32_t)path_len};
-	memcpy(r + 1, path, path_len);
-	p->used += size;
-	return r;
-}
-
-/* [offset, offset + len) of fd is about to change. */
-static void
-keep_bytes(int fd, const char *path, uint64_t offset, uint64_t len)
-{
-	struct fault_record *r;
-	struct stat st;
-	uint64_t old;
-
-	if (fstat(fd, &st) < 0) {
-		page()->full = 1;
-		return;
-	}
-	old = offset >= (uint64_t)st.st_size ? 0 : (uint64_t)st.st_size - offset;
-	old = old < len ? old : len;
-	r = add_record(FAULT_RECORD_BYTES, path, old);
-	if (!r)
-		return;
-	r->offset = offset;
-	r->len = len;
-	r->old_size = (uint64_t)st.st_size;
-	r->old_len = old;
-	if (syscall(SYS_pread64, fd, (char *)(r + 1) + r->path_len, old, offset) != (long)old)
-		page()->full = 1;
-}
-
-static const char *
-record_path(const struct fault_record *r)
-{
-	return (const char *)(r + 1);
-}
-
-/* Whether path lies directly in dir. */
-static bool
-is_in(const char *path, const char *dir)
-{
-	const char *slash = strrchr(path, '/');
-	size_t len = strlen(dir);
-
-	return slash && (size_t)(slash - path) == len && !strncmp(path, dir, len);
-}
-
-/* A sync of a file keeps its bytes; one of a folder keeps the names in it. */
-static void
-mark(const char *synced, uint32_t state)
-{
-	struct fault_page *p = page();
-
-	for (uint64_t at = 0; at < p->used;) {
-		struct fault_record *r = (struct fault_record *)(void *)(p->arena + at);
-		const char *path = record_path(r);
-
-		at += r->size;
-		if (r->state == FAULT_UNSYNCED &&
-		    (r->kind == FAULT_RECORD_BYTES ? !strcmp(path, synced) : is_in(path, synced)))
-			r->state = state;
-	}
-}
-
-/* The file's records mean nothing any more.  Whether its name was durable. */
-static bool
-forget_file(const char *path)
-{
-	struct fault_page *p = page();
-	bool durable = true;
-
-	for (uint64_t at = 0; at < p->used;) {
-		struct fault_record *r = (struct fault_record *)(void *)(p->arena + at);
-
-		at += r->size;
-		if (strcmp(record_path(r), path) || r->kind == FAULT_RECORD_GONE)
-			continue;
-		if (r->kind == FAULT_RECORD_CREATE && r->state == FAULT_UNSYNCED)
-			durable = false;
-		r->state = FAULT_VOID;
-	}
-	return durable;
 }
 
 /* --- the calls: files ---------------------------------------------------- */
@@ -322,7 +174,7 @@ journal_write(int fd, const char *path, const struct output *o)
 		errno = error;
 		return -1;
 	}
-	keep_bytes(fd, path, (uint64_t)(o->at_offset ? o->offset : lseek(fd, 0, SEEK_CUR)), len);
+	shim_keep_bytes(fd, path, (uint64_t)(o->at_offset ? o->offset : lseek(fd, 0, SEEK_CUR)), len);
 	done = put(fd, o, len);
 	after(act);
 	return done;
@@ -374,7 +226,7 @@ is_effect(const void *buf, size_t len)
 {
 	size_t prefix = sizeof(FAULT_EFFECT_PREFIX) - 1;
 
-	return page() && the_shim()->role == ROLE_WORKER && len > prefix &&
+	return the_shim()->page && the_shim()->role == ROLE_WORKER && len > prefix &&
 	       !memcmp(buf, FAULT_EFFECT_PREFIX, prefix);
 }
 
@@ -385,7 +237,7 @@ write(int fd, const void *buf, size_t len)
 
 	if (is_effect(buf, len))
 		return effect(fd, buf, len);
-	if (is_ours(fd, path))
+	if (shim_is_ours(fd, path))
 		return journal_write(fd, path, &(struct output){.buf = buf, .len = len});
 	return syscall(SYS_write, fd, buf, len);
 }
@@ -396,7 +248,7 @@ pwrite(int fd, const void *buf, size_t len, off_t offset)
 	struct output o = {.buf = buf, .len = len, .offset = offset, .at_offset = true};
 	char path[PATH_MAX];
 
-	return is_ours(fd, path) ? journal_write(fd, path, &o) : put(fd, &o, len);
+	return shim_is_ours(fd, path) ? journal_write(fd, path, &o) : put(fd, &o, len);
 }
 
 EXPORT ssize_t pwrite64(int fd, const void *buf, size_t len, off_t offset);
@@ -420,7 +272,7 @@ truncate_file(int fd, const char *path, off_t size)
 		return -1;
 	}
 	if (fstat(fd, &st) == 0)
-		keep_bytes(fd, path, (uint64_t)size,
+		shim_keep_bytes(fd, path, (uint64_t)size,
 			   size < st.st_size ? (uint64_t)(st.st_size - size) : 0);
 	rc = (int)syscall(SYS_ftruncate, fd, size);
 	after(act);
@@ -432,7 +284,7 @@ ftruncate(int fd, off_t size)
 {
 	char path[PATH_MAX];
 
-	return is_ours(fd, path) ? truncate_file(fd, path, size) :
+	return shim_is_ours(fd, path) ? truncate_file(fd, path, size) :
 				   (int)syscall(SYS_ftruncate, fd, size);
 }
 
@@ -451,20 +303,20 @@ sync_file(int fd, long call)
 	bool first;
 	int error, rc;
 
-	if (!is_ours(fd, path))
+	if (!shim_is_ours(fd, path))
 		return (int)syscall(call, fd);
 	act = arrive(FAULT_SYNC, &first);
 	error = failure(act, first, 0);
 	before(act);
 	/* Linux drops what it could not write and forgets that it was to be written. */
 	if (error) {
-		mark(path, FAULT_LOST);
+		shim_mark(path, FAULT_LOST);
 		errno = error;
 		return -1;
 	}
-	rc = page()->lying_sync ? 0 : (int)syscall(call, fd);
-	if (!page()->lying_sync)
-		mark(path, rc == 0 ? FAULT_SYNCED : FAULT_LOST);
+	rc = the_shim()->page->lying_sync ? 0 : (int)syscall(call, fd);
+	if (!the_shim()->page->lying_sync)
+		shim_mark(path, rc == 0 ? FAULT_SYNCED : FAULT_LOST);
 	after(act);
 	return rc;
 }
@@ -483,23 +335,15 @@ fdatasync(int fd)
 
 /* --- the calls: names ---------------------------------------------------- */
 
-/* A name as an absolute path, when it is one of ours. */
-static bool
-ours_by_name(const char *name)
-{
-	return page() && the_shim()->role == ROLE_OWNER && name[0] == '/' && below_root(name) &&
-	       !is_shm(name);
-}
-
 static int
 open_file(int dir_fd, const char *name, int flags, mode_t mode)
 {
-	bool makes = (flags & O_CREAT) && ours_by_name(name) &&
+	bool makes = (flags & O_CREAT) && shim_is_our_name(name) &&
 		     syscall(SYS_faccessat, AT_FDCWD, name, F_OK) < 0;
 	int fd = (int)syscall(SYS_openat, dir_fd, name, flags, mode);
 
 	if (fd >= 0 && makes)
-		add_record(FAULT_RECORD_CREATE, name, 0);
+		shim_record(FAULT_RECORD_CREATE, name, 0);
 	return fd;
 }
 
@@ -544,8 +388,8 @@ mkdir(const char *name, mode_t mode)
 {
 	int rc = (int)syscall(SYS_mkdirat, AT_FDCWD, name, mode);
 
-	if (rc == 0 && ours_by_name(name))
-		add_record(FAULT_RECORD_DIR, name, 0);
+	if (rc == 0 && shim_is_our_name(name))
+		shim_record(FAULT_RECORD_DIR, name, 0);
 	return rc;
 }
 
@@ -558,12 +402,12 @@ keep_removed(const char *name)
 	struct stat st;
 	uint32_t number;
 
-	if (!ours_by_name(name) || lstat(name, &st) < 0 || !S_ISREG(st.st_mode))
+	if (!shim_is_our_name(name) || lstat(name, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
-	number = ++page()->gone;
-	fault_gone_name(page(), number, kept);
+	number = ++the_shim()->page->gone;
+	fault_gone_name(the_shim()->page, number, kept);
 	if (syscall(SYS_linkat, AT_FDCWD, name, AT_FDCWD, kept, 0) < 0)
-		page()->full = 1;
+		the_shim()->page->full = 1;
 	return number;
 }
 
@@ -574,9 +418,9 @@ unlink(const char *name)
 	int rc = (int)syscall(SYS_unlinkat, AT_FDCWD, name, 0);
 	struct fault_record *r;
 
-	if (rc < 0 || !number || !forget_file(name))
+	if (rc < 0 || !number || !shim_forget(name))
 		return rc;
-	r = add_record(FAULT_RECORD_GONE, name, 0);
+	r = shim_record(FAULT_RECORD_GONE, name, 0);
 	if (r)
 		r->offset = number;
 	return rc;
@@ -587,7 +431,7 @@ unlink(const char *name)
 static bool
 is_message(int fd, enum fault_place *ret_place)
 {
-	if (!page())
+	if (!the_shim()->page)
 		return false;
 	*ret_place = the_shim()->role == ROLE_OWNER ? FAULT_TELL : FAULT_ANSWER;
 	return the_shim()->role == ROLE_OWNER || fd == WORKER_FD;
