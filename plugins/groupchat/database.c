@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* What a mark begins with: it is the database's comment, which its owner may set, which stays
  * when it is renamed and which pg_dump leaves out. */
@@ -20,6 +21,21 @@ database_name(char out[DATABASE_NAME_MAX + 1], const char *live, const char *suf
 	while (len > 0 && len < strlen(live) && ((unsigned char)live[len] & 0xc0) == 0x80)
 		len--;
 	snprintf(out, DATABASE_NAME_MAX + 1, "%.*s%s", (int)len, live, suffix);
+}
+
+/* A sort of PostgreSQL takes runs as large as its memory and merges as many at once as there are
+ * buffers of 256 kB in it.  More than one merge needs does harm: runs that stay in the
+ * processor's cache are sorted quicker (1,000,000 messages: 8 MB take a quarter less time of the
+ * processor than 256 MB).  A dump is compressed; an index has some of what is in it. */
+int64_t
+index_memory(int64_t dump_bytes)
+{
+	const int64_t merge_buffer = 256 * 1024, most = 256 * INT64_C(1048576);
+	int64_t memory = 8 * INT64_C(1048576);
+
+	while (memory < most && memory / merge_buffer * memory / 4 < dump_bytes)
+		memory *= 2;
+	return memory;
 }
 
 /* --- looking ---------------------------------------------------------------------------- */
@@ -219,6 +235,17 @@ create(struct db *db, const struct database_form *form, const char *name, bool k
 	return send_text(db, &t);
 }
 
+static int64_t
+memory_of(const struct load *load)
+{
+	struct stat st;
+
+	if (load->memory)
+		return load->memory;
+	/* A file that cannot be read is pg_restore's to tell. */
+	return index_memory(stat(load->file, &st) == 0 ? st.st_size : 0);
+}
+
 static int
 run_restore(const struct db *db, const struct load *load, const char *name)
 {
@@ -237,7 +264,7 @@ run_restore(const struct db *db, const struct load *load, const char *name)
 	/* Nothing of this is seen before the swap, and that is flushed: what was written before
 	 * it then is, too. */
 	snprintf(options, sizeof options, "-c synchronous_commit=off -c maintenance_work_mem=%lldkB",
-		 (long long)load->memory / 1024);
+		 (long long)memory_of(load) / 1024);
 	rc = tool_run(db, options, argv, &end);
 	if (rc == RESITE_OK && end.exit_code != 0)
 		rc = tool_failed(db, program, &end);

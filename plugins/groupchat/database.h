@@ -49,7 +49,7 @@ struct load {
 	const char *file;              /* in pg_dump's custom format */
 	const struct inventory *should;
 	const struct database_form *form;
-	int64_t jobs, memory;          /* of pg_restore; maintenance memory in bytes */
+	int64_t jobs, memory;          /* of pg_restore; memory for an index, 0: by the dump's size */
 	bool keep_owner;
 };
 
@@ -58,9 +58,11 @@ struct load {
  * What could not be made whole is dropped again. */
 int database_load(struct db *db, const struct load *load, const char *name);
 
-/* --- names (pure) --- */
+/* --- names and sizes (pure) --- */
 
 /* live and a suffix, shortened at live's end so that the server takes it whole. */
 void database_name(char out[DATABASE_NAME_MAX + 1], const char *live, const char *suffix);
+/* What it takes to sort an index of a dump of that many bytes in one merge, and no more. */
+int64_t index_memory(int64_t dump_bytes);
 
 #endif

@@ -4,10 +4,13 @@
 #include <string.h>
 
 /* Values must read the same from every server, and no schema may come between us and the
- * catalog. */
+ * catalog.  What we say is done is done, whatever the server's or the role's settings: the
+ * swap makes durable all that was restored before it. */
 static const char session_sql[] =
 	"SET search_path = pg_catalog; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
-	"SET bytea_output = 'hex'; SET row_security = off";
+	"SET bytea_output = 'hex'; SET row_security = off;"
+	"SELECT set_config(name, 'on', false) FROM pg_settings"
+	" WHERE name = 'synchronous_commit' AND setting = 'off'";
 
 /* What to do about errors that sdk/pg cannot know: they are about whole databases. */
 static const struct {

@@ -33,8 +33,8 @@ static const char *const sslmodes[] = {"disable", "prefer", "require", "verify-c
 	 .type = RESITE_T_PATH},                                                                \
 	{.name = "jobs", .summary = "connections that pg_restore uses at once",                 \
 	 .type = RESITE_T_INT, .def = "2", .min = 1, .max = 64},                                \
-	{.name = "memory", .summary = "memory for each index that is built",                    \
-	 .type = RESITE_T_SIZE, .def = "256M", .min = 1024 * 1024, .max = INT64_C(1) << 40}
+	{.name = "memory", .summary = "memory for each index; default: by the dump's size",     \
+	 .type = RESITE_T_SIZE, .min = 1024 * 1024, .max = INT64_C(1) << 40}
 
 static const struct resite_param backup_params[] = {
 	SERVER_PARAMS("to save from"),

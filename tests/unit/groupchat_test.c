@@ -32,6 +32,18 @@ START_TEST(a_name_beside_a_long_one_is_cut_at_a_character_and_keeps_its_suffix)
 }
 END_TEST
 
+START_TEST(memory_for_an_index_grows_with_the_dump_within_bounds)
+{
+	const int64_t mb = 1048576;
+
+	ck_assert_int_eq(index_memory(0), 8 * mb);
+	ck_assert_int_eq(index_memory(43 * mb), 8 * mb);
+	ck_assert_int_eq(index_memory(65 * mb), 16 * mb);
+	ck_assert_int_eq(index_memory(430 * mb), 32 * mb);
+	ck_assert_int_eq(index_memory(INT64_MAX), 256 * mb);
+}
+END_TEST
+
 static struct inventory
 parsed(const char *json)
 {
@@ -347,6 +359,7 @@ suite(void)
 	TCase *tc = tcase_create("pure"), *odbc = tcase_create("odbc");
 
 	tcase_add_test(tc, a_name_beside_a_long_one_is_cut_at_a_character_and_keeps_its_suffix);
+	tcase_add_test(tc, memory_for_an_index_grows_with_the_dump_within_bounds);
 	tcase_add_test(tc, what_differs_and_what_exceeds_is_named);
 	tcase_add_test(tc, a_list_of_tables_that_is_none_is_refused_with_its_place);
 	tcase_add_test(tc, the_digest_does_not_depend_on_the_order_of_the_tables);
