@@ -15,7 +15,7 @@
 /* Undo records that are made durable at once: a flush of the journal costs as much as some
  * hundred of them, and the server is not to wait for the first. */
 #define RECORD_FIRST 200
-#define RECORD_MORE 1000
+#define RECORD_MOST 1000
 #define CONFLICTS_NAMED 5
 
 /* Changes that go in one message. */
@@ -48,13 +48,13 @@ struct apply {
 static int
 record_changes(struct apply *a, size_t upto)
 {
-	size_t more = a->recorded + (a->recorded ? RECORD_MORE : RECORD_FIRST);
-	size_t to = more < a->n ? more : a->n;
+	size_t more = a->recorded ? 2 * a->recorded : RECORD_FIRST;
+	size_t to = a->recorded + (more < RECORD_MOST ? more : RECORD_MOST);
 	int rc = RESITE_OK;
 
 	if (upto <= a->recorded)
 		return rc;
-	to = to < upto ? upto : to;
+	to = to < upto ? upto : to > a->n ? a->n : to;
 	for (size_t i = a->recorded; i < to && rc >= 0; i++)
 		rc = record_undo(a->s, &a->changes[i]);
 	if (rc >= 0)

@@ -16,7 +16,7 @@ struct memory {
 	uint8_t key[SHA256_DIGEST_SIZE];
 	struct zone *zones;
 	size_t n_zones;
-	int64_t pause_ms, since;
+	int64_t lag_since_ms, since;
 };
 
 static void
@@ -76,7 +76,7 @@ memory_take(struct step *s)
 	zones_release(s->zones, s->n_zones);
 	s->zones = m->zones;
 	s->n_zones = m->n_zones;
-	s->pause_ms = m->pause_ms;
+	s->lag_since_ms = m->lag_since_ms;
 	s->since = m->since;
 	for (size_t i = 0; i < s->n_zones; i++)
 		s->zones[i].s = s;
@@ -99,7 +99,7 @@ memory_keep(struct step *s)
 	if (!m)
 		return false;
 	*m = (struct memory){.zones = s->zones, .n_zones = s->n_zones,
-			     .pause_ms = s->pause_ms, .since = s->since};
+			     .lag_since_ms = s->lag_since_ms, .since = s->since};
 	memcpy(m->key, s->memory_key, sizeof(m->key));
 	s->zones = NULL;
 	s->n_zones = 0;

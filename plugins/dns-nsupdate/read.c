@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_WINDOW 48 /* questions in flight */
-
 struct reading {
 	struct zone *z;
 	struct step *s;
@@ -171,49 +169,6 @@ read_rrsets(struct zone *z, const struct net_endpoint *server, enum dns_transpor
 
 /* --- the primary ------------------------------------------------------------- */
 
-int
-read_serial(struct zone *z, const struct net_endpoint *server, uint32_t *ret)
-{
-	struct step *s = z->s;
-	ldns_rr_list *soa;
-	ldns_pkt *pkt;
-	int rc = dns_ask(&s->net, server, z->text, LDNS_RR_TYPE_SOA, false, &pkt);
-
-	if (rc != RESITE_OK)
-		return rc;
-	soa = ldns_pkt_rr_list_by_name_and_type(pkt, z->name, LDNS_RR_TYPE_SOA, LDNS_SECTION_ANSWER);
-	if (soa && ldns_pkt_aa(pkt))
-		*ret = ldns_rdf2native_int32(ldns_rr_rdf(ldns_rr_list_rr(soa, 0), 2));
-	else
-		rc = net_error(&s->net, ldns_pkt_get_rcode(pkt) == LDNS_RCODE_SERVFAIL
-						? RESITE_ERR_TRANSIENT
-						: RESITE_ERR_INVALID,
-			       "%s is not an authoritative server of the zone %s (%s)", server->text,
-			       z->text, dns_rcode_text(ldns_pkt_get_rcode(pkt)));
-	ldns_rr_list_deep_free(soa);
-	ldns_pkt_free(pkt);
-	return rc;
-}
-
-/* The probe that follows verify need not ask all over again: the zone with the serial that
- * verify saw is the zone that verify saw (RFC 2136 §3.6: no change without a new serial). */
-int
-look_at_serials(struct step *s)
-{
-	for (size_t i = 0; i < s->n_zones; i++) {
-		struct zone *z = &s->zones[i];
-		uint32_t serial;
-		int rc = read_serial(z, &s->server, &serial);
-
-		if (rc != RESITE_OK)
-			return step_net_fail(s, rc, "cannot read the zone");
-		if (z->known != KNOWN_SERVED || z->serial != serial)
-			z->known = KNOWN_NOT;
-		z->serial = serial;
-	}
-	return RESITE_OK;
-}
-
 /* The plan's author said what is there; anything else, except what we want, stops here. */
 static int
 check_expected(struct zone *z)
@@ -264,16 +219,17 @@ read_primary(struct zone *z, struct transfer *t)
 	return rc == RESITE_OK && !done ? ask_primary(z) : rc;
 }
 
-/* All transfers are asked for before the first is listened to. */
+/* Some transfers are asked for before the first of them is listened to. */
 static int
 read_zones(struct step *s, struct transfer **t)
 {
+	size_t begun = 0;
 	int rc = RESITE_OK;
 
-	for (size_t i = 0; i < s->n_zones; i++)
-		if (s->zones[i].known == KNOWN_NOT && transfer_worth(&s->zones[i]))
-			t[i] = transfer_begin(&s->zones[i], &s->server);
 	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++) {
+		for (; begun < s->n_zones && begun < i + TRANSFERS_AT_ONCE; begun++)
+			if (s->zones[begun].known == KNOWN_NOT && transfer_worth(&s->zones[begun]))
+				t[begun] = transfer_begin(&s->zones[begun], &s->server);
 		if (s->zones[i].known == KNOWN_NOT)
 			rc = read_primary(&s->zones[i], t[i]);
 		t[i] = NULL;

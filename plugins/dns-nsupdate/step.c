@@ -6,8 +6,6 @@
 #include <string.h>
 
 #define KEY_TEXT_MAX 4096
-#define PAUSE_FIRST_MS 10
-#define PAUSE_MOST_MS 2000
 
 static const char *
 optional(const struct step *s, const char *name, const char *fallback)
@@ -99,7 +97,7 @@ now_release(struct rrset *now, size_t n)
 void
 step_know(struct step *s, enum known known)
 {
-	s->pause_ms = 0;
+	s->lag_since_ms = 0;
 	for (size_t i = 0; i < s->n_zones; i++) {
 		s->zones[i].known = known;
 		servers_forget(&s->zones[i]);
@@ -140,17 +138,6 @@ step_fingerprint(const struct step *s, char ret_hex[65])
 	rrset_fingerprint(all, n, ret_hex);
 	free(all);
 	return true;
-}
-
-/* A secondary has a change some 200 ms after its primary, or minutes: what waiting longer than
- * need be costs is a fifth of the whole at most. */
-int64_t
-step_pause(struct step *s)
-{
-	s->pause_ms = s->pause_ms ? s->pause_ms + s->pause_ms / 5 : PAUSE_FIRST_MS;
-	if (s->pause_ms > PAUSE_MOST_MS)
-		s->pause_ms = PAUSE_MOST_MS;
-	return s->pause_ms;
 }
 
 struct update_zone

@@ -57,7 +57,7 @@ struct step {
 	bool ttl_alone;         /* of the RRsets: their data may be others by then */
 	bool alias_is_nothing;  /* reading other data of a name that is an alias finds none */
 	int64_t since;          /* what an action remembers of its verify; 0: it was not called */
-	int64_t pause_ms;       /* until verify is asked again; 0: it was not asked yet */
+	int64_t lag_since_ms;   /* monotonic: since when a server lags; 0: none has */
 	bool loaded;            /* the records are complete, with those of the file */
 	uint8_t memory_key[32]; /* of the parameters that they come from */
 };
@@ -105,12 +105,13 @@ size_t step_total(const struct step *s);
 bool step_fingerprint(const struct step *s, char ret_hex[65]);
 
 struct update_zone zone_for_update(const struct zone *z);
-/* How long to wait until the next look, a little longer each time. */
-int64_t step_pause(struct step *s);
 /* host->fail with the text of the last failed network call, behind what was attempted. */
 int step_net_fail(struct step *s, int rc, const char *what);
 int step_no_memory(struct step *s);
 
+#define READ_WINDOW 48      /* questions in flight */
+/* BIND refuses more than ten (transfers-out), and secondaries want theirs, too. */
+#define TRANSFERS_AT_ONCE 8
 /* Reads n RRsets of z from a server: v has owners and types, and gets TTLs and data.  An
  * answer that is not authoritative, an alias where data should be, or an rcode other than
  * NOERROR and NXDOMAIN ends it; the reason is in s->net.err. what: for progress, or NULL. */
@@ -132,9 +133,11 @@ void transfer_cancel(struct transfer *t);
 bool transfer_count(struct zone *z, uint64_t *ret);
 /* Reads now of all zones from the primary, unless it is known, and checks it against expect. */
 int read_now(struct step *s);
-/* The SOA serial that a server has. */
+/* serial.c: the SOA serial that a server has. */
 int read_serial(struct zone *z, const struct net_endpoint *server, uint32_t *ret);
-/* Reads the serials of all zones; where one is not that which verify saw, now is forgotten. */
+/* Those of all zones, from the primary.  The reason of a failure is in s->net.err. */
+int read_serials(struct step *s, uint32_t *ret);
+/* Reads them; where one is not that which verify saw, now is forgotten. */
 int look_at_serials(struct step *s);
 
 /* Sets the RRsets whose now differs, compare-and-swap. */

@@ -9,7 +9,10 @@
 #include <string.h>
 
 #define CHUNK 1000 /* RRsets asked before the first difference ends it */
-#define SAMPLE 64  /* RRsets asked for one by one where the others are transferred */
+#define SAMPLE 64  /* RRsets asked for one by one where the others are transferred, of all zones */
+#define SAMPLE_LEAST 8 /* of each zone */
+#define PAUSE_LEAST_MS 5
+#define PAUSE_MOST_MS 2000
 
 /* In a disaster a server that only the zone's NS records name may be one of those that are
  * gone; it is then reported, not waited for. */
@@ -107,11 +110,12 @@ ask_all(struct zone *z, struct server *server)
 static int
 ask_sample(struct zone *z, struct server *server)
 {
-	size_t which[SAMPLE];
+	size_t which[SAMPLE], n = SAMPLE / z->s->n_zones;
 
-	for (size_t i = 0; i < SAMPLE; i++)
-		which[i] = i * (z->set.n - 1) / (SAMPLE - 1);
-	return ask_some(z, server, which, SAMPLE);
+	n = n > SAMPLE_LEAST ? n : SAMPLE_LEAST;
+	for (size_t i = 0; i < n; i++)
+		which[i] = i * (z->set.n - 1) / (n - 1);
+	return ask_some(z, server, which, n);
 }
 
 /* --- asking all ------------------------------------------------------------------- */
@@ -120,7 +124,8 @@ ask_sample(struct zone *z, struct server *server)
 struct turn {
 	struct zone *z;
 	struct server *server;
-	struct transfer *t; /* under way, or NULL */
+	bool transfers;
+	struct transfer *t; /* under way, or NULL: it could not be asked for */
 	int rc;
 };
 
@@ -176,30 +181,40 @@ settle(struct round *r, struct turn *u, int rc)
 	}
 }
 
-/* A sample of each server first: cheap, and one that lags is told before anything is
- * transferred from it.  Then all others are asked for the zone before the first of them is
- * listened to. */
+/* A sample first: cheap, and one that lags is told before anything is transferred from it. */
+static void
+begin(struct round *r, struct turn *u)
+{
+	bool transfers = transfer_worth(u->z);
+	int rc = look_again(u->z, u->server);
+
+	if (rc == RESITE_OK)
+		rc = transfers ? ask_sample(u->z, u->server) : ask_all(u->z, u->server);
+	settle(r, u, rc);
+	u->transfers = transfers && u->rc == RESITE_OK && !u->server->gone;
+	if (u->transfers)
+		u->t = transfer_begin(u->z, &u->server->at);
+}
+
+static void
+end(struct round *r, struct turn *u)
+{
+	if (u->transfers)
+		settle(r, u, take_transfer(u));
+	u->server->done = u->rc == RESITE_OK && !u->server->gone;
+}
+
+/* Some are asked for the zone before the first of them is listened to. */
 static void
 ask_everybody(struct round *r)
 {
-	for (size_t i = 0; i < r->n && r->rc >= 0; i++) {
-		struct turn *u = &r->v[i];
-		int rc = look_again(u->z, u->server);
+	size_t begun = 0;
 
-		if (rc == RESITE_OK)
-			rc = transfer_worth(u->z) ? ask_sample(u->z, u->server)
-						  : ask_all(u->z, u->server);
-		settle(r, u, rc);
-	}
-	for (size_t i = 0; i < r->n && r->rc >= 0; i++)
-		if (r->v[i].rc == RESITE_OK && !r->v[i].server->gone && transfer_worth(r->v[i].z))
-			r->v[i].t = transfer_begin(r->v[i].z, &r->v[i].server->at);
 	for (size_t i = 0; i < r->n && r->rc >= 0; i++) {
-		struct turn *u = &r->v[i];
-
-		if (u->rc == RESITE_OK && !u->server->gone && transfer_worth(u->z))
-			settle(r, u, take_transfer(u));
-		u->server->done = u->rc == RESITE_OK && !u->server->gone;
+		while (begun < r->n && begun < i + TRANSFERS_AT_ONCE && r->rc >= 0)
+			begin(r, &r->v[begun++]);
+		if (r->rc >= 0)
+			end(r, &r->v[i]);
 	}
 	for (size_t i = 0; i < r->n; i++)
 		transfer_cancel(r->v[i].t);
@@ -216,12 +231,9 @@ has_primary(const struct zone *z)
 	return false;
 }
 
-/* The serial is read before the first server is asked: what all of them then serve is what
- * the primary has with it, or with a later one, which the closing probe would see. */
 static int
 prepare(struct zone *z)
 {
-	bool known = z->servers != NULL;
 	int rc = servers_find(z);
 
 	if (rc != RESITE_OK)
@@ -230,10 +242,23 @@ prepare(struct zone *z)
 	if (!now_room(z))
 		return step_no_memory(z->s);
 	z->servers->tolerant = may_be_dead(z->s, z->servers);
-	if (!known)
-		z->servers->has_serial = has_primary(z) &&
-					 read_serial(z, &z->s->server, &z->serial) == RESITE_OK;
 	return RESITE_OK;
+}
+
+/* The serials are read before the first server is asked: what all of them then serve is what
+ * the primary has with it, or with a later one, which the closing probe would see. */
+static int
+note_serials(struct step *s)
+{
+	uint32_t *serials = calloc(s->n_zones, sizeof(*serials));
+	bool known = serials && read_serials(s, serials) == RESITE_OK;
+
+	for (size_t i = 0; i < s->n_zones && known; i++) {
+		s->zones[i].serial = serials[i];
+		s->zones[i].servers->has_serial = has_primary(&s->zones[i]);
+	}
+	free(serials);
+	return serials ? RESITE_OK : step_no_memory(s);
 }
 
 static int
@@ -261,10 +286,13 @@ begin_turn(struct round *r, struct zone *z, struct server *server)
 static int
 begin_round(struct step *s, struct round *r)
 {
+	bool first = !s->zones[0].servers;
 	int rc = RESITE_OK;
 
 	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++)
 		rc = prepare(&s->zones[i]);
+	if (rc == RESITE_OK && first)
+		rc = note_serials(s);
 	if (rc != RESITE_OK)
 		return rc;
 	r->v = calloc(s->n_zones * SERVERS_MAX + 1, sizeof(*r->v));
@@ -276,10 +304,27 @@ begin_round(struct step *s, struct round *r)
 	return RESITE_OK;
 }
 
+/* A secondary has a change some 200 ms after its primary, or minutes: what waiting longer than
+ * need be costs is a twentieth of the whole.  And asking many takes no more time than not. */
+static int64_t
+pause_after(struct step *s, int64_t began_ms)
+{
+	int64_t now = net_now_ms(), ms;
+
+	if (!s->lag_since_ms) {
+		s->lag_since_ms = began_ms;
+		return PAUSE_LEAST_MS;
+	}
+	ms = (now - s->lag_since_ms) / 20;
+	ms = ms > now - began_ms ? ms : now - began_ms;
+	return ms < PAUSE_LEAST_MS ? PAUSE_LEAST_MS : ms > PAUSE_MOST_MS ? PAUSE_MOST_MS : ms;
+}
+
 int
 verify_zones(struct step *s)
 {
 	struct round r = {0};
+	int64_t began = net_now_ms();
 	int rc = begin_round(s, &r);
 
 	if (rc == RESITE_OK) {
@@ -288,7 +333,7 @@ verify_zones(struct step *s)
 	}
 	free(r.v);
 	if (rc == RESITE_PENDING)
-		s->host->fail(s->op, NULL, step_pause(s), r.pending);
+		s->host->fail(s->op, NULL, pause_after(s, began), r.pending);
 	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++)
 		rc = conclude(&s->zones[i]);
 	for (size_t i = 0; i < s->n_zones && rc == RESITE_OK; i++)

@@ -98,30 +98,47 @@ START_TEST(without_zone_the_server_is_asked_for_the_zone_of_each_record)
 }
 END_TEST
 
-START_TEST(a_file_changes_the_zone_by_origin)
+/* 400 records in each of n zones, by $ORIGIN. */
+static void
+many_records(int n)
 {
-	char path[128];
+	char path[128], zone[32];
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/records", primary.dir);
 	f = fopen(path, "w");
-	for (int z = 0; z < 3; z++) {
-		fprintf(f, "$ORIGIN z%d.example.\n", z);
+	for (int z = 0; z < n; z++) {
+		snprintf(zone, sizeof(zone), "z%d.example.", z);
+		fakehost_param(fh, "zone", zone);
+		fprintf(f, "$ORIGIN %s\n", zone);
 		for (int i = 0; i < 400; i++)
 			fprintf(f, "h%d 60 A 10.%d.%d.%d\n", i, z + 1, i / 200, i % 200);
 	}
 	fclose(f);
-	for (int z = 0; z < 3; z++) {
-		char zone[32];
-
-		snprintf(zone, sizeof(zone), "z%d.example.", z);
-		fakehost_param(fh, "zone", zone);
-	}
 	fakehost_param(fh, "records_file", path);
 	fakehost_param(fh, "batch", "50");
+}
+
+START_TEST(a_file_changes_the_zone_by_origin)
+{
+	many_records(3);
 	ck_goes_through(1200);
 	ck_assert_str_eq(dig(&primary, "h399.z2.example", "A"), "10.3.1.199");
 	ck_assert_str_eq(dig(&primary, "h0.z0.example", "A"), "10.1.0.0");
+}
+END_TEST
+
+/* BIND refuses the eleventh transfer at a time; the zone would be asked for name by name. */
+START_TEST(of_many_zones_each_is_transferred_before_the_change_and_once_after)
+{
+	fakehost_free(fh);
+	named_stop(&primary);
+	primary = (struct named_server){.zones = 12};
+	named_start(&primary);
+	fh = new_step();
+	many_records(12);
+	ck_goes_through(4800);
+	ck_assert_int_eq(named_transfers(&primary), 24);
 }
 END_TEST
 
@@ -348,6 +365,7 @@ main(void)
 	tcase_add_test(tc, records_of_several_zones_are_set_in_one_step_and_put_back);
 	tcase_add_test(tc, without_zone_the_server_is_asked_for_the_zone_of_each_record);
 	tcase_add_test(tc, a_file_changes_the_zone_by_origin);
+	tcase_add_test(tc, of_many_zones_each_is_transferred_before_the_change_and_once_after);
 	tcase_add_test(tc, a_failure_half_way_says_which_zones_are_done);
 	tcase_add_loop_test(tc, a_record_that_belongs_nowhere_is_the_plans_fault, 0, N(misplaced));
 	tcase_add_test(tc, a_name_that_the_server_has_no_zone_for_is_the_plans_fault);
