@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -109,6 +111,16 @@ finish_connect(struct net *net, int fd, int *ret_errno)
 	return rc == RESITE_PENDING ? RESITE_OK : rc;
 }
 
+/* What is sent is whole messages, several in flight: none is to wait until the peer has
+ * acknowledged the one before, which it puts off for 40 ms. */
+static void
+send_at_once(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* without it, slower */
+}
+
 static int
 connect_one(struct net *net, const struct sockaddr *sa, socklen_t len, int type, int *ret_fd,
 	    int *ret_errno)
@@ -121,6 +133,8 @@ connect_one(struct net *net, const struct sockaddr *sa, socklen_t len, int type,
 		return RESITE_OK;
 	}
 	*ret_errno = 0;
+	if (type == SOCK_STREAM)
+		send_at_once(fd);
 	if (connect(fd, sa, len) < 0) {
 		*ret_errno = errno;
 		if (errno == EINPROGRESS)
