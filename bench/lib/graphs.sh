@@ -122,23 +122,36 @@ jq_number() {
 	sed -n "s/.*\"$2\": *\([0-9.]*\).*/\1/p" <<<"$1"
 }
 
-# makespan_of MIN MAX JOBS: sleeps of MIN to MAX ms, at most JOBS at once
+# makespan_of MIN MAX JOBS: sleeps of MIN to MAX ms, at most JOBS at once, for the first time
 makespan_of() {
 	"$tools/graphgen" layered "$n" $seed naps "$1" "$2" >g.conf
 	resite_run state --jobs "$3" g.conf g
-	took=$(journal state "SELECT (max(ms) - min(ms)) / 1000.0 FROM e WHERE kind LIKE 'attempt.%'")
+	makespan_of_last
+}
+
+# again MIN MAX JOBS: once more, with what each step took the first time
+again() {
+	resite_run_again state --jobs "$3" g.conf g
+	makespan_of_last
+}
+
+makespan_of_last() {
+	took=$(journal state "SELECT (max(ms) - min(ms)) / 1000.0 FROM e
+		WHERE kind LIKE 'attempt.%' AND run = (SELECT max(run) FROM e)")
 }
 
 row_makespan() {
 	local bound
 	n=$(small 1000)
-	turns naps-50-500ms-16="makespan_of 50 500 16" naps-5-50ms-16="makespan_of 5 50 16"
+	turns first-50-500ms-16="makespan_of 50 500 16" naps-50-500ms-16="again 50 500 16" \
+		first-5-50ms-16="makespan_of 5 50 16" naps-5-50ms-16="again 5 50 16"
 	for bound in "50 500" "5 50"; do
 		# shellcheck disable=SC2086
 		value "bound-${bound// /-}ms-16" s "$(awk '{ print $1 / 1000 }' < <("$tools/graphgen" layered "$n" $seed bound $bound 16))"
 	done
 	ratio_to_bound 50-500ms-16
 	ratio_to_bound 5-50ms-16
+	note "first: nothing is known of how long the steps will take; then as any later run, with what they took"
 	goal "sleeps of 50-500 ms: time / lower bound" "<=" 1.05 over-50-500ms-16
 	goal "sleeps of 5-50 ms: time / lower bound" "<=" 1.05 over-5-50ms-16
 }

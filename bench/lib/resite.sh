@@ -22,17 +22,22 @@ find_build() {
 
 # resite_run STATE PLAN RUNBOOK [OPTION…]: quietly, in a new state directory
 resite_run() {
+	rm -rf "$1"
+	resite_run_again "$@"
+}
+
+# The same in a state directory that is there: what steps took in its earlier runs is known.
+resite_run_again() {
 	local state=$1
 	shift
-	rm -rf "$state"
 	"$resite" run --state "$state" -q "$@" >"$work/resite.out" 2>&1 </dev/null ||
 		die "resite run $* ended with status $?: $(tail -n 5 "$work/resite.out")"
 }
 
-# journal STATE SQL: the events are in the table e (seq, ms, kind, step, body)
+# journal STATE SQL: the events are in the table e (run, seq, ms, kind, step, body)
 journal() {
 	sqlite3 -batch -noheader -separator $'\t' "$1/journal.db" "
-		CREATE TEMP VIEW e AS SELECT id & 0xfffffffff AS seq, body,
+		CREATE TEMP VIEW e AS SELECT id >> 36 AS run, id & 0xfffffffff AS seq, body,
 			cast((julianday(json_extract(body, '\$.time')) - 2440587.5) * 86400000 + 0.5 AS INTEGER) AS ms,
 			json_extract(body, '\$.kind') AS kind, json_extract(body, '\$.step') AS step FROM event;
 		$2"
