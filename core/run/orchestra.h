@@ -21,7 +21,6 @@ struct live {
 	struct undo_cursor cursor; /* a revert: which records it has been given */
 	json_t *losses;          /* what the probe has said will be lost; or NULL */
 	char *refused;           /* why the core said stop after the probe; or NULL */
-	char *failed_start;      /* why it could not be started; or NULL */
 	bool cancelled;          /* we cancelled it */
 	enum phase phase;        /* what it does now */
 	int64_t phase_since_ms;  /* since when */
