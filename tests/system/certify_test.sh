@@ -66,7 +66,7 @@ broken() {
 	says "broken $1 is no certificate" "NO CERTIFICATE: '$1' was broken on purpose"
 	check "broken $1 is not saved as one" test ! -e "$work/$1/resite-certificate.txt"
 }
-broken sync "are left after it"
+broken sync "was acknowledged and is lost"
 broken undo "has no undo record"
 broken probe "was changed twice"
 # One that fails wherever the calls of the two branches have come to lie this time.
