@@ -299,7 +299,7 @@ dig(const struct named_server *s, const char *name, const char *type)
 	FILE *f;
 
 	snprintf(command, sizeof(command),
-		 "dig +short +time=1 +tries=1 +noidnout @127.0.0.1 -p %d %s %s 2>/dev/null | "
+		 "dig +short +time=2 +tries=3 +noidnout @127.0.0.1 -p %d %s %s 2>/dev/null | "
 		 "grep -v '^;' | sort | tr '\\n' ' ' | sed 's/ $//'", s->port, name, type);
 	f = popen(command, "r");
 	while (f && (got = fread(out + n, 1, sizeof(out) - 1 - n, f)) > 0)
