@@ -5,6 +5,7 @@
 #include "plugins/contacts/lists.h"
 #include "plugins/contacts/sample.h"
 #include "sdk/testkit/fakehost.h"
+#include "tests/unit/contacts_calls.h"
 #include "tests/unit/kamailio_rig.h"
 #include "tests/unit/run_suite.h"
 
@@ -156,24 +157,6 @@ importer(const char *param, const char *value)
 	fakehost_param_clear(fh, "read_back");
 	fakehost_param(fh, "read_back", "50");
 	return fh;
-}
-
-static void
-call(struct fakehost *fh, enum fakehost_phase phase)
-{
-	int rc = fakehost_call(fh, phase);
-
-	ck_assert_msg(rc == RESITE_OK, "%d: %s", rc, fakehost_failure(fh));
-}
-
-static void
-fails(struct fakehost *fh, enum fakehost_phase phase, int rc, const char *says)
-{
-	int got = fakehost_call(fh, phase);
-
-	ck_assert_msg(got == rc, "%d, not %d: %s", got, rc, fakehost_failure(fh));
-	ck_assert_msg(strstr(fakehost_failure(fh), says), "'%s' does not say '%s'",
-		      fakehost_failure(fh), says);
 }
 
 /* How many lists the target has. */

@@ -4,6 +4,7 @@
 #include "plugins/contacts/contacts.h"
 #include "plugins/contacts/lists.h"
 #include "sdk/testkit/fakehost.h"
+#include "tests/unit/contacts_calls.h"
 #include "tests/unit/kamailio_rig.h"
 #include "tests/unit/postgres_rig.h"
 #include "tests/unit/run_suite.h"
@@ -85,24 +86,6 @@ importer(void)
 	fakehost_secret(fh, "word", "kamailio-word\n");
 	fakehost_param(fh, "dbimpexp", lync_file);
 	return fh;
-}
-
-static void
-call(struct fakehost *fh, enum fakehost_phase phase)
-{
-	int rc = fakehost_call(fh, phase);
-
-	ck_assert_msg(rc == RESITE_OK, "%d: %s", rc, fakehost_failure(fh));
-}
-
-static void
-fails(struct fakehost *fh, enum fakehost_phase phase, int rc, const char *says)
-{
-	int got = fakehost_call(fh, phase);
-
-	ck_assert_msg(got == rc, "%d, not %d: %s", got, rc, fakehost_failure(fh));
-	ck_assert_msg(strstr(fakehost_failure(fh), says), "'%s' does not say '%s'",
-		      fakehost_failure(fh), says);
 }
 
 /* A whole life of a step; the second probe must say converged. */
