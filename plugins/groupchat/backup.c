@@ -207,17 +207,19 @@ check_in(struct backup *b, struct db_login *login)
 	const struct load load = {.file = b->path, .should = &b->tables,
 				  .form = &b->database.form, .jobs = call_i64(&b->c, "jobs"),
 				  .memory = call_i64(&b->c, "memory"), .keep_owner = false};
-	char stamp[STAMP_LEN + 1], suffix[STAMP_LEN + 16], name[DATABASE_NAME_MAX + 1];
+	char suffix[48], name[DATABASE_NAME_MAX + 1];
 	struct db db;
 	int rc = db_open(login, call_str(&b->c, "maintenance_db"), &db);
 
 	if (rc != RESITE_OK)
 		return rc;
-	stamp_text(stamp, wall_ms());
-	snprintf(suffix, sizeof suffix, "_check_%s", stamp);
+	/* The same in each attempt: the next one drops what a lost one has left. */
+	snprintf(suffix, sizeof suffix, "_check_%s", call_str(&b->c, "site"));
 	database_name(name, call_str(&b->c, "database"), suffix);
 	b->c.host->progress(b->c.op, 0, 0, "restoring into a scratch database");
-	rc = database_load(&db, &load, name);
+	rc = database_turn(&db, name, login->pg.patience_ms);
+	if (rc == RESITE_OK)
+		rc = database_load(&db, &load, name);
 	if (rc == RESITE_OK)
 		rc = database_drop(&db, name);
 	db_close(&db);

@@ -106,6 +106,100 @@ database_look(struct db *db, const char *name, struct database *ret)
 	return RESITE_OK;
 }
 
+/* --- beside others ------------------------------------------------------------------------- */
+
+#define LOOK_AGAIN_MS 100
+
+#define NUMBER_(n) #n
+#define NUMBER(n) NUMBER_(n)
+#define TURN NUMBER(DATABASE_TURN)
+
+/* Who has the turn, in a text; nobody: it was given back a moment ago. */
+static int
+turn_holder(struct db *db, const char *name, char out[300])
+{
+	static const char sql[] =
+		"SELECT format('session %s of %s%s, there since %s', a.pid, a.usename,"
+		" coalesce(' from ' || host(a.client_addr), ''), to_char(a.backend_start, 'HH24:MI:SS')),"
+		" a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.granted"
+		" AND l.locktype = 'advisory' AND l.classid = " TURN "::oid"
+		" AND l.objid::int8 = (hashtext($1)::int8 & 4294967295)"
+		" AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+	PGresult *r;
+	int rc = db_ask(db, &r, sql, 1, &name);
+
+	if (rc != RESITE_OK)
+		return rc;
+	if (PQntuples(r) == 1)
+		snprintf(out, 300, "%.200s (SELECT pg_terminate_backend(%s) ends it)",
+			 PQgetvalue(r, 0, 0), PQgetvalue(r, 0, 1));
+	else
+		snprintf(out, 300, "nobody now");
+	PQclear(r);
+	return RESITE_OK;
+}
+
+static int
+try_turn(struct db *db, const char *name, bool *ours)
+{
+	PGresult *r;
+	int rc = db_ask(db, &r, "SELECT pg_try_advisory_lock(" TURN ", hashtext($1))", 1, &name);
+
+	if (rc != RESITE_OK)
+		return rc;
+	*ours = *PQgetvalue(r, 0, 0) == 't';
+	PQclear(r);
+	return RESITE_OK;
+}
+
+/* RESITE_OK: look again. */
+static int
+pause_until(const struct call *c, int64_t until)
+{
+	int rc;
+
+	if (net_now_ms() >= until)
+		return RESITE_PENDING;
+	rc = c->host->wait(c->op, -1, 0, LOOK_AGAIN_MS);
+	return rc == RESITE_PENDING ? RESITE_OK : rc;
+}
+
+int
+database_turn(struct db *db, const char *name, int64_t ms)
+{
+	const struct call *c = db->login->c;
+	int64_t until = net_now_ms() + ms;
+	char who[300] = "";
+	bool ours = false;
+	int rc = try_turn(db, name, &ours);
+
+	while (rc == RESITE_OK && !ours) {
+		if (!*who && (rc = turn_holder(db, name, who)) == RESITE_OK)
+			call_log(c, RESITE_LOG_WARN, "waiting until another attempt or run is done with "
+				 "database %s: %s", name, who);
+		if (rc == RESITE_OK)
+			rc = pause_until(c, until);
+		if (rc == RESITE_PENDING)
+			return call_fail(c, RESITE_ERR_TRANSIENT, NULL, "another attempt or run is at "
+					 "work on database %s at %s: %s", name, db->login->at.text, who);
+		if (rc == RESITE_OK)
+			rc = try_turn(db, name, &ours);
+	}
+	return rc;
+}
+
+int
+database_await_unused(struct db *db, const char *name, int64_t ms, struct database *ret)
+{
+	int64_t until = net_now_ms() + ms;
+	int rc = database_look(db, name, ret);
+
+	while (rc == RESITE_OK && ret->connections &&
+	       (rc = pause_until(db->login->c, until)) == RESITE_OK)
+		rc = database_look(db, name, ret);
+	return rc == RESITE_PENDING ? RESITE_OK : rc;
+}
+
 /* --- statements with names in them --------------------------------------------------------- */
 
 struct text {

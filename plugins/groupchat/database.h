@@ -34,6 +34,17 @@ struct server {
 int server_look(struct db *db, struct server *ret);
 int database_look(struct db *db, const char *name, struct database *ret);
 
+/* "rs": the first key of the advisory lock that is database_turn; the second is hashtext(name). */
+#define DATABASE_TURN 29299
+
+/* From here until db_close nobody else of resite makes, renames or drops databases for name at
+ * this server: no other run, and nothing that the server still does for an attempt that was
+ * killed, for it carries a statement out to its end whether or not anybody waits.  Waits at
+ * most ms; then RESITE_ERR_TRANSIENT, with who it is. */
+int database_turn(struct db *db, const char *name, int64_t ms);
+/* Waits at most ms for those who are connected to it to go; *ret is how it is then. */
+int database_await_unused(struct db *db, const char *name, int64_t ms, struct database *ret);
+
 /* Remembers a text with a database: it stays when the database is renamed and is in no
  * dump of it. */
 int database_mark(struct db *db, const char *name, const char *mark);

@@ -22,7 +22,7 @@ static const char *const sslmodes[] = {"disable", "prefer", "require", "verify-c
 	 .type = RESITE_T_ENUM, .def = "prefer", .choices = sslmodes},                          \
 	{.name = "ca_file", .summary = "certificates (PEM) to trust",                           \
 	 .type = RESITE_T_PATH},                                                                \
-	{.name = "timeout", .summary = "longest wait for one answer",                           \
+	{.name = "timeout", .summary = "longest wait for one answer, or for others to be done",                           \
 	 .type = RESITE_T_DURATION, .def = "10s", .min = 100, .max = 600000}
 
 #define SERVER_PARAMS(what)                                                                     \

@@ -84,7 +84,7 @@ restore_probe(struct resite_op *op, const struct resite_host *host)
 
 	if (rc != RESITE_OK)
 		return rc;
-	rc = target_open(&c, &set, &t);
+	rc = target_open(&c, &set, false, &t);
 	if (rc == RESITE_OK) {
 		if (t.database.connections && t.state != TARGET_CONVERGED)
 			call_log(&c, RESITE_LOG_WARN, "database %s is in use now: %" PRIu64
@@ -195,7 +195,7 @@ restore_apply(struct resite_op *op, const struct resite_host *host)
 
 	if (rc != RESITE_OK)
 		return rc;
-	rc = target_open(&c, &set, &t);
+	rc = target_open(&c, &set, true, &t);
 	if (rc == RESITE_OK) {
 		rc = target_judge(&c, &set, &t);
 		if (rc == RESITE_OK && t.state != TARGET_CONVERGED) {
@@ -334,6 +334,8 @@ revert_one(struct resite_op *op, const struct resite_host *host, uint32_t versio
 	rc = db_login(&c, "server", &u.login);
 	if (rc == RESITE_OK)
 		rc = db_open(&u.login, call_str(&c, "maintenance_db"), &u.db);
+	if (rc == RESITE_OK && host->revert_way(op) != RESITE_LOOK)
+		rc = database_turn(&u.db, u.live, u.login.pg.patience_ms);
 	if (rc == RESITE_OK)
 		rc = database_look(&u.db, u.live, &u.live_now);
 	if (rc == RESITE_OK)

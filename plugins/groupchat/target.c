@@ -80,7 +80,7 @@ look(struct target *t, const struct set *set)
 }
 
 int
-target_open(const struct call *c, const struct set *set, struct target *ret)
+target_open(const struct call *c, const struct set *set, bool to_write, struct target *ret)
 {
 	int rc;
 
@@ -89,6 +89,8 @@ target_open(const struct call *c, const struct set *set, struct target *ret)
 	rc = db_login(c, "server", &ret->login);
 	if (rc == RESITE_OK)
 		rc = db_open(&ret->login, call_str(c, "maintenance_db"), &ret->db);
+	if (rc == RESITE_OK && to_write)
+		rc = database_turn(&ret->db, ret->name, ret->login.pg.patience_ms);
 	if (rc == RESITE_OK)
 		rc = look(ret, set);
 	if (rc == RESITE_OK)
@@ -156,19 +158,37 @@ judge_server(const struct call *c, const struct set *set, struct target *t)
 	return rc;
 }
 
+/* A service that was just stopped goes in a moment, and so does what looked for an attempt that
+ * was killed. */
+static int
+judge_use(const struct call *c, struct target *t)
+{
+	struct database now = t->database;
+	int rc;
+
+	if (!now.connections || call_i64(c, "disconnect"))
+		return RESITE_OK;
+	c->host->progress(c->op, 0, 0, "waiting for those who are connected to go");
+	rc = database_await_unused(&t->db, t->name, t->login.pg.patience_ms, &now);
+	if (rc != RESITE_OK || !now.connections)
+		return rc;
+	return call_fail(c, RESITE_ERR_REFUSED, "disconnect",
+			 "database %s at %s is in use: %" PRIu64 " connections, by %s; stop the "
+			 "service there, or say disconnect = true", t->name, t->login.at.text,
+			 now.connections, now.who);
+}
+
 int
-target_judge(const struct call *c, const struct set *set, const struct target *t)
+target_judge(const struct call *c, const struct set *set, struct target *t)
 {
 	const char *policy = call_str(c, "replace");
-	int rc = judge_server(c, set, (struct target *)(uintptr_t)t);
+	int rc = judge_server(c, set, t);
 
 	if (rc != RESITE_OK || t->state == TARGET_ABSENT || t->state == TARGET_CONVERGED)
 		return rc;
-	if (t->database.connections && !call_i64(c, "disconnect"))
-		return call_fail(c, RESITE_ERR_REFUSED, "disconnect",
-				 "database %s at %s is in use: %" PRIu64 " connections, by %s; stop the "
-				 "service there, or say disconnect = true", t->name, t->login.at.text,
-				 t->database.connections, t->database.who);
+	rc = judge_use(c, t);
+	if (rc != RESITE_OK)
+		return rc;
 	if (!strcmp(policy, "absent") && inventory_rows(&t->tables) > 0)
 		return call_fail(c, RESITE_ERR_REFUSED, "replace",
 				 "database %s at %s has %" PRIu64 " rows, and replace = \"absent\" lets "

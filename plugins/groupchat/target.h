@@ -31,10 +31,11 @@ struct target {
 				       began with, and so never came there; "": nothing */
 };
 
-/* Connects and looks; compares with the set. */
-int target_open(const struct call *c, const struct set *set, struct target *ret);
+/* Connects and looks; compares with the set.  to_write: when it is our turn, which it is until
+ * target_close. */
+int target_open(const struct call *c, const struct set *set, bool to_write, struct target *ret);
 /* May the set replace what is there?  Told when not. */
-int target_judge(const struct call *c, const struct set *set, const struct target *t);
+int target_judge(const struct call *c, const struct set *set, struct target *t);
 void target_close(struct target *t);
 
 #endif

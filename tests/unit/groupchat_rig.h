@@ -1,0 +1,38 @@
+/* groupchat_rig.h -- what the tests of groupchat's database actions share: a server with a chat
+ * database of 500 messages, a vault, and the steps of the plugin. */
+#ifndef RESITE_TESTS_GROUPCHAT_RIG_H
+#define RESITE_TESTS_GROUPCHAT_RIG_H
+
+#include "sdk/testkit/fakehost.h"
+#include "tests/unit/postgres_rig.h"
+
+extern struct postgres_rig rig;
+extern char vault[64];
+
+resite_plugin_v0_fn resite_plugin_v0;
+
+/* Fixtures: the server, with database chat, for a case; a vault for each test. */
+void setup_server(void);
+void stop_server(void);
+void setup_vault(void);
+void drop_vault(void);
+
+const struct resite_action *action(const char *name);
+/* A step of the plugin with what all of them need. */
+struct fakehost *step(const char *name, const char *database);
+void expect_ok(struct fakehost *fh, enum fakehost_phase phase);
+/* It fails with rc, says words, and no password. */
+void expect_failure(struct fakehost *fh, enum fakehost_phase phase, int rc, const char *words);
+/* Database chat into the vault. */
+void backup(void);
+
+void add_messages(const char *database, int n);
+/* The first value of a query, until the next one. */
+const char *ask(const char *database, const char *sql);
+/* No database of a restore or a check under way is left. */
+void ck_no_leftovers(void);
+void drop(const char *database);
+/* Drops database restored and all its former selves. */
+void drop_restored(void);
+
+#endif
