@@ -1,4 +1,4 @@
-/* parent.h -- what nursery.c, attempt.c, spawn.c and registry.c share. */
+/* parent.h -- what nursery*.c, attempt.c, spawn.c and registry.c share. */
 #ifndef CORE_WORKER_PARENT_H
 #define CORE_WORKER_PARENT_H
 
@@ -135,6 +135,9 @@ void nursery_due(struct nursery *n, int64_t due_ms);
 void nursery_signal(struct nursery *n, int64_t id, int sig);
 /* It does not do what it is told: kills it and, with it, all its attempts. */
 void nursery_hung(struct nursery *n);
+/* Sends what is to be sent and the queued attempts; what the socket does not take now goes as
+ * soon as it is writable. */
+void nursery_flush(struct nursery *n);
 /* Gives the attempt an id and queues it; E_NOMEM, E_BUSY. */
 int nursery_adopt(struct nursery *n, struct attempt *a);
 /* Takes the attempt out of its slot and onto the dead list. */
