@@ -333,9 +333,17 @@ lost(struct lh_conn *c, struct lh_error *e)
 	return e->rc;
 }
 
+/* One that locks its own database out, as slapd 2.5 can when a client dies amid a transaction,
+ * answers reads and no change. */
 static int
 silent(struct lh_conn *c, struct lh_error *e)
 {
+	if (c->answered)
+		return lh_error_set(e, RESITE_ERR_TRANSIENT,
+				    "%s: no answer for %lld ms (network_timeout) from a server that "
+				    "answered before: is it overloaded, or its database locked?  If "
+				    "other clients' changes hang there, too, restart it",
+				    c->url, (long long)c->timeout_ms);
 	return lh_error_set(e, RESITE_ERR_TRANSIENT,
 			    "%s: the server accepted the connection but gave no answer for %lld ms "
 			    "(network_timeout)",
@@ -359,6 +367,7 @@ lh_conn_next(struct lh_conn *c, int msgid, LDAPMessage **ret_msg, struct lh_erro
 		if (type > 0 && ldap_msgid(msg) == 0)
 			return unsolicited(c, msg, e);
 		if (type > 0) {
+			c->answered = true;
 			*ret_msg = msg;
 			return 0;
 		}

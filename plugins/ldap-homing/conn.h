@@ -58,6 +58,7 @@ struct lh_conn {
 	const char *url;      /* borrowed from the target */
 	int fd;               /* belongs to ld once that exists */
 	bool encrypted, local, tcp; /* local: a Unix socket */
+	bool answered;        /* the server has said something */
 	bool gathering;       /* what was sent since the last wait may still be here */
 	int64_t timeout_ms;
 	struct sigaction old_sigpipe; /* as it was before, put back by close */

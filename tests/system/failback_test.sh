@@ -130,6 +130,7 @@ is_reverting() {
 soon is_reverting
 kill -KILL "$pid" 2>/dev/null
 wait "$pid" 2>/dev/null
+restarted dr
 back=$(last_run)
 if [[ $(events run.ended) == 0 ]]; then
 	exits 1 "a second failback is refused" failback "$origin" --diverged leave

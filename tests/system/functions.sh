@@ -222,6 +222,25 @@ start_lab() {
 	. "$work/lab/env"
 }
 
+# restarted SITE: true when its directory had to be started again. When its client is killed amid
+# a transaction, slapd 2.5.13 may crash (txn_preop answers a request that the end of its connection
+# has freed) or lock its database for ever: it answers reads, and no change. Nothing is committed
+# then; what watches over a real server starts it again, and so do we.
+restarted() {
+	local ldapi=LAB_${1^^}_LDAPI rc=0
+	sleep 0.5
+	# An entry that is not there is looked for with the lock that a change takes.
+	timeout 10 ldapmodify -Q -Y EXTERNAL -H "${!ldapi}" >/dev/null 2>&1 <<-EOF || rc=$?
+		dn: cn=nobody,$LAB_SUFFIX
+		changetype: modify
+		delete: description
+	EOF
+	((rc == 124 || rc == 255)) || return 1
+	echo "     (slapd did not outlive its client: $rc; it is started again)"
+	kill -KILL "$(cat "$work/lab/pids/$1.slapd")" 2>/dev/null
+	"$root/lab/lab" --dir "$work/lab" restore "$1" >/dev/null 2>&1
+}
+
 finish() {
 	echo "$failures failed"
 	((failures == 0))

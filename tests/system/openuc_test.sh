@@ -55,6 +55,7 @@ moved() { (($(decided) >= before + 4)); }
 soon moved
 kill -KILL "$pid" 2>/dev/null
 wait "$pid" 2>/dev/null
+restarted dr
 exits 0 "the move, killed on the way and resumed" resume last
 for workload in im contacts response-groups external groupchat; do
 	says "says when $workload was back" "$workload "

@@ -161,21 +161,13 @@ has_put_back() {
 	[[ $(last_run) != "$origin" ]] &&
 		(($(events attempt.reverted "json_extract(body, '\$.step') = 'users'") >= $1))
 }
-# slapd 2.5.13 may crash when a client dies amid a transaction; nothing is committed then,
-# and what watches over a real server starts it again (see resume_test.sh).
-revive() {
-	sleep 0.5
-	ldap ldapsearch -LLL -s base -b "" 1.1 >/dev/null 2>&1 && return
-	echo "     (slapd crashed when its client was killed; it is started again)"
-	"$root/lab/lab" --dir "$work/lab" restore dr >/dev/null 2>&1
-}
 for ((round = 1; round <= 3; round++)); do
 	move "round $round: the failover is done"
 	launch undo "$origin" --only users,dns
 	soon has_put_back "$round"
 	kill -KILL "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
-	revive
+	restarted dr
 	undo=$(last_run)
 	some=$(homed "$LAB_PRIMARY_POOL")
 	if [[ $(events run.ended) == 0 ]]; then

@@ -282,7 +282,7 @@ rig_kill(struct rig *r, int sig)
 void
 rig_free(struct rig *r)
 {
-	rig_kill(r, SIGTERM);
+	rig_kill(r, SIGKILL); /* a slapd that has locked its database hears nothing else */
 	shell("rm -rf %s", r->dir);
 	free(r);
 }
