@@ -182,7 +182,10 @@ struct resite_action {
 
 	int (*check)(struct resite_op *, const struct resite_host *);  /* no I/O; optional */
 	int (*probe)(struct resite_op *, const struct resite_host *);  /* reads only */
-	int (*apply)(struct resite_op *, const struct resite_host *);  /* idempotent, resumable */
+	/* Idempotent, resumable.  A server carries a statement out to its end even when the
+	 * attempt that sent it was killed, perhaps after this one's probe: compare and swap, or
+	 * hold a lock of the server that ends with the connection. */
+	int (*apply)(struct resite_op *, const struct resite_host *);
 	/* Reads only; asks the outside world.  Also called without apply before it, when probe
 	 * says changes 0: an earlier attempt may have applied and not lived to verify. */
 	int (*verify)(struct resite_op *, const struct resite_host *);
