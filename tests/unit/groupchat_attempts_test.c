@@ -104,9 +104,6 @@ START_TEST(another_run_at_work_on_the_same_database_is_named)
 	pid_t other;
 
 	backup();
-	fh = step("restore-db", "restored");
-	fakehost_param_clear(fh, "timeout");
-	fakehost_param(fh, "timeout", "300ms");
 	other = fork();
 	if (other == 0) {
 		postgres_rig_sql(&rig, "postgres", "SELECT pg_advisory_lock(%d, hashtext('restored')); "
@@ -116,6 +113,9 @@ START_TEST(another_run_at_work_on_the_same_database_is_named)
 	for (int i = 0; i < 500 && strcmp(ask("postgres", "SELECT count(*) FROM pg_locks WHERE "
 					      "locktype = 'advisory'"), "1"); i++)
 		usleep(10000);
+	fh = step("restore-db", "restored");
+	fakehost_param_clear(fh, "timeout");
+	fakehost_param(fh, "timeout", "3s");
 	expect_failure(fh, FAKEHOST_APPLY, RESITE_ERR_TRANSIENT, "SELECT pg_terminate_backend(");
 	/* The server goes on for it; as advised: */
 	kill(other, SIGKILL);
@@ -160,7 +160,7 @@ START_TEST(a_database_in_use_is_refused_with_who_uses_it_unless_the_plan_says_so
 		usleep(10000);
 	fh = step("restore-db", "restored");
 	fakehost_param_clear(fh, "timeout");
-	fakehost_param(fh, "timeout", "300ms");
+	fakehost_param(fh, "timeout", "3s");
 	expect_failure(fh, FAKEHOST_APPLY, RESITE_ERR_REFUSED, "in use: 1 connections, by lab");
 	fakehost_param_clear(fh, "disconnect");
 	fakehost_param(fh, "disconnect", "true");
@@ -181,7 +181,6 @@ START_TEST(a_connection_that_ends_in_a_moment_is_not_in_use)
 
 	backup();
 	postgres_rig_sql(&rig, "postgres", "CREATE DATABASE restored");
-	fh = step("restore-db", "restored");
 	user = fork();
 	if (user == 0) {
 		postgres_rig_sql(&rig, "restored", "SELECT pg_sleep(1.5)");
@@ -190,6 +189,7 @@ START_TEST(a_connection_that_ends_in_a_moment_is_not_in_use)
 	for (int i = 0; i < 500 && strcmp(ask("postgres", "SELECT count(*) FROM pg_stat_activity WHERE "
 					      "datname = 'restored'"), "1"); i++)
 		usleep(10000);
+	fh = step("restore-db", "restored");
 	expect_ok(fh, FAKEHOST_APPLY);
 	ck_assert_str_eq(ask("restored", "SELECT count(*) FROM prosodyarchive"), "500");
 	waitpid(user, NULL, 0);
