@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,7 +132,18 @@ END_TEST
 START_TEST(a_killed_check_of_a_backup_leaves_its_scratch_database_only_until_the_next)
 {
 	struct fakehost *fh = step("backup-db", "chat");
+	char restore[96], dump[96];
+	FILE *out;
 
+	/* A restore that is still under way whenever it is killed. */
+	snprintf(restore, sizeof restore, "%s/pg_restore", vault);
+	snprintf(dump, sizeof dump, "%s/pg_dump", vault);
+	out = fopen(restore, "w");
+	fputs("#!/bin/sh\nexec sleep 60\n", out);
+	fclose(out);
+	chmod(restore, 0755);
+	ck_assert_int_eq(symlink("/usr/lib/postgresql/15/bin/pg_dump", dump), 0);
+	fakehost_param(fh, "bin_dir", vault);
 	kill_when(fh, "SELECT datname FROM pg_database WHERE datname LIKE 'chat_check_%'");
 	fakehost_free(fh);
 	ck_assert_str_eq(ask("postgres", "SELECT datname FROM pg_database WHERE datname LIKE '%_check_%'"),
