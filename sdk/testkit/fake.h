@@ -59,7 +59,7 @@ extern const struct resite_host fake_host;
 /* --- fakehost.c --- */
 
 /* Ends the test: it was written wrongly. */
-__attribute__((format(printf, 1, 2))) void fake_die(const char *fmt, ...);
+__attribute__((format(printf, 1, 2), noreturn)) void fake_die(const char *fmt, ...);
 /* p, or the end of the test when it is NULL. */
 void *fake_must(void *p);
 /* strdup that takes NULL and does not fail. */

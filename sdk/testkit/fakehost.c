@@ -54,6 +54,15 @@ fake_now_ms(void)
 
 /* --- the test's side ----------------------------------------------------- */
 
+const struct resite_action *
+fakehost_action(const struct resite_plugin *plugin, const char *name)
+{
+	for (uint64_t i = 0; i < plugin->n_actions; i++)
+		if (!strcmp(plugin->actions[i].name, name))
+			return &plugin->actions[i];
+	fake_die("the plugin has no action '%s'", name);
+}
+
 struct fakehost *
 fakehost_new(const struct resite_action *action)
 {

@@ -51,6 +51,9 @@ struct fakehost_state {
 
 struct fakehost;
 
+/* The plugin's action of that name; none: ends the test. */
+const struct resite_action *fakehost_action(const struct resite_plugin *plugin, const char *name);
+
 /* action: from the plugin's table; borrowed for the life of the host. */
 struct fakehost *fakehost_new(const struct resite_action *action);
 void fakehost_free(struct fakehost *fh);

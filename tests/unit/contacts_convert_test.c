@@ -94,13 +94,8 @@ count_files(const char *path)
 static struct fakehost *
 step(const char *action, const char *const params[][2])
 {
-	const struct resite_plugin *p = resite_plugin_v0();
-	struct fakehost *fh = NULL;
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), action));
 
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, action))
-			fh = fakehost_new(&p->actions[i]);
-	ck_assert_ptr_nonnull(fh);
 	if (traced)
 		fakehost_trace(fh, stderr);
 	for (size_t i = 0; params[i][0]; i++)

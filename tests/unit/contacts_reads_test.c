@@ -142,13 +142,8 @@ write_set(char tweak)
 static struct fakehost *
 importer(const char *param, const char *value)
 {
-	const struct resite_plugin *p = resite_plugin_v0();
-	struct fakehost *fh = NULL;
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), "import"));
 
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, "import"))
-			fh = fakehost_new(&p->actions[i]);
-	ck_assert_ptr_nonnull(fh);
 	fakehost_param(fh, "server", rig.root);
 	fakehost_param(fh, param, value);
 	/* So that a sample is one. */

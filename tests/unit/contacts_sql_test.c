@@ -31,17 +31,6 @@ static bool traced, slow;
 
 /* --- what the tests work with ------------------------------------------------------ */
 
-static const struct resite_action *
-import_action(void)
-{
-	const struct resite_plugin *p = resite_plugin_v0();
-
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, "import"))
-			return &p->actions[i];
-	abort();
-}
-
 /* An export of n users, each with as many contacts; tweak makes other lists of the same users. */
 static void
 write_lync(int n, int contacts, const char *tweak)
@@ -74,7 +63,7 @@ set(struct fakehost *fh, const char *name, const char *text)
 static struct fakehost *
 importer(void)
 {
-	struct fakehost *fh = fakehost_new(import_action());
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), "import"));
 
 	if (traced)
 		fakehost_trace(fh, stderr);

@@ -30,17 +30,6 @@ static struct kamailio_rig a, b; /* the site that is lost, and the other */
 static char dir[64], vault[96], users_file[96], lync_file[96];
 static bool traced;
 
-static const struct resite_action *
-action(const char *name)
-{
-	const struct resite_plugin *p = resite_plugin_v0();
-
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, name))
-			return &p->actions[i];
-	abort();
-}
-
 /* --- what the tests work with ------------------------------------------------------ */
 
 /* An export of n users; tweak makes other lists of the same users. */
@@ -79,7 +68,7 @@ write_users(const char *path, int n)
 static struct fakehost *
 importer(const char *root)
 {
-	struct fakehost *fh = fakehost_new(action("import"));
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), "import"));
 
 	if (traced)
 		fakehost_trace(fh, stderr);
@@ -99,7 +88,7 @@ vault_importer(void)
 static struct fakehost *
 exporter(const char *root)
 {
-	struct fakehost *fh = fakehost_new(action("export"));
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), "export"));
 
 	if (traced)
 		fakehost_trace(fh, stderr);
@@ -715,7 +704,8 @@ END_TEST
 
 START_TEST(a_plan_that_contradicts_itself_is_invalid)
 {
-	struct fakehost *fh = vault_importer(), *e = fakehost_new(action("export"));
+	struct fakehost *fh = vault_importer();
+	struct fakehost *e = fakehost_new(fakehost_action(resite_plugin_v0(), "export"));
 
 	fakehost_param(fh, "dbimpexp", lync_file);
 	fails(fh, FAKEHOST_CHECK, RESITE_ERR_INVALID, "'vault' and 'dbimpexp' both say");

@@ -50,7 +50,7 @@ static const struct bad_server {
 START_TEST(a_backup_that_cannot_be_made_says_why_and_leaves_no_set)
 {
 	const struct bad_server *bad = &bad_servers[_i];
-	struct fakehost *fh = fakehost_new(action("backup-db"));
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), "backup-db"));
 	char server[32], pattern[96];
 	glob_t g;
 

@@ -72,21 +72,10 @@ drop_vault(void)
 
 /* --- steps --------------------------------------------------------------------------- */
 
-const struct resite_action *
-action(const char *name)
-{
-	const struct resite_plugin *p = resite_plugin_v0();
-
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, name))
-			return &p->actions[i];
-	ck_abort_msg("no action %s", name);
-}
-
 struct fakehost *
 step(const char *name, const char *database)
 {
-	struct fakehost *fh = fakehost_new(action(name));
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), name));
 
 	fakehost_param(fh, "server", rig.server);
 	fakehost_param(fh, "database", database);

@@ -17,7 +17,6 @@ void stop_server(void);
 void setup_vault(void);
 void drop_vault(void);
 
-const struct resite_action *action(const char *name);
 /* A step of the plugin with what all of them need. */
 struct fakehost *step(const char *name, const char *database);
 void expect_ok(struct fakehost *fh, enum fakehost_phase phase);

@@ -134,12 +134,7 @@ teardown(void)
 static struct fakehost *
 step(const char *name)
 {
-	const struct resite_plugin *p = resite_plugin_v0();
-
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, name))
-			return fakehost_new(&p->actions[i]);
-	ck_abort_msg("no action %s", name);
+	return fakehost_new(fakehost_action(resite_plugin_v0(), name));
 }
 
 static struct fakehost *

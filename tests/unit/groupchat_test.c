@@ -233,13 +233,8 @@ END_TEST
 static struct fakehost *
 odbc_step(const char *driver, const char *server)
 {
-	const struct resite_plugin *p = resite_plugin_v0();
-	struct fakehost *fh = NULL;
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), "restore-mssql"));
 
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, "restore-mssql"))
-			fh = fakehost_new(&p->actions[i]);
-	ck_assert_ptr_nonnull(fh);
 	fakehost_param(fh, "server", server);
 	fakehost_param(fh, "database", "postgres");
 	fakehost_param(fh, "user", POSTGRES_RIG_USER);

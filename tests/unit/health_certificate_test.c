@@ -259,13 +259,9 @@ tear_down(void)
 static struct fakehost *
 new_step(int port)
 {
-	const struct resite_plugin *p = resite_plugin_v0();
-	struct fakehost *fh = NULL;
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), "certificate"));
 	char endpoint[32];
 
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, "certificate"))
-			fh = fakehost_new(&p->actions[i]);
 	snprintf(endpoint, sizeof(endpoint), "127.0.0.1:%d", port);
 	fakehost_param(fh, "endpoint", endpoint);
 	fakehost_param(fh, "names", "sip.contoso.example");

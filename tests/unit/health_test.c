@@ -24,12 +24,8 @@ resite_plugin_v0_fn resite_plugin_v0;
 static struct fakehost *
 new_action(const char *name)
 {
-	const struct resite_plugin *p = resite_plugin_v0();
-	struct fakehost *fh = NULL;
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), name));
 
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, name))
-			fh = fakehost_new(&p->actions[i]);
 	fakehost_param(fh, "patience", "400ms");
 	if (getenv("TRACE"))
 		fakehost_trace(fh, stderr);

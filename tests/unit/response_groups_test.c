@@ -23,18 +23,6 @@ static char dir[64], vault[80];
 
 const struct resite_plugin *resite_plugin_v0(void);
 
-static const struct resite_action *
-action(const char *name)
-{
-	const struct resite_plugin *p = resite_plugin_v0();
-
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, name))
-			return &p->actions[i];
-	ck_abort_msg("no action %s", name);
-	return NULL;
-}
-
 #define sql(rig, ...) postgres_rig_sql(rig, "rgs", __VA_ARGS__)
 
 static void
@@ -141,7 +129,7 @@ teardown(void)
 static struct fakehost *
 step(const char *name, struct postgres_rig *rig)
 {
-	struct fakehost *fh = fakehost_new(action(name));
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), name));
 
 	fakehost_param(fh, "server", rig->server);
 	fakehost_param(fh, "user", POSTGRES_RIG_USER);
@@ -598,7 +586,7 @@ END_TEST
 static struct fakehost *
 command_step(const char *name, const char *script)
 {
-	struct fakehost *fh = fakehost_new(action(name));
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), name));
 	char file[100], text[600];
 
 	snprintf(file, sizeof file, "%s/x.zip", dir);

@@ -75,13 +75,8 @@ write_set(char set[VAULT_SET_NAME_LEN + 1], size_t bytes)
 static struct fakehost *
 step(const char *name)
 {
-	const struct resite_plugin *p = resite_plugin_v0();
-	struct fakehost *fh = NULL;
+	struct fakehost *fh = fakehost_new(fakehost_action(resite_plugin_v0(), name));
 
-	for (uint64_t i = 0; i < p->n_actions; i++)
-		if (!strcmp(p->actions[i].name, name))
-			fh = fakehost_new(&p->actions[i]);
-	ck_assert_ptr_nonnull(fh);
 	fakehost_param(fh, "vault", vault);
 	fakehost_param(fh, "name", "b");
 	return fh;
