@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "plugins/groupchat/database.h"
 #include "tests/unit/groupchat_rig.h"
-#include "tests/unit/run_suite.h"
 
 #include <glob.h>
 #include <signal.h>
@@ -11,6 +10,33 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Until the server's answer to sql has a row; false: it had none before pid ended. */
+static bool
+seen_before_end(const char *sql, pid_t pid)
+{
+	while (!*ask("postgres", sql)) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return false;
+		usleep(2000);
+	}
+	return true;
+}
+
+/* Carries sql out in a process and a session of its own, and comes back when the server's answer
+ * to seen has a row. */
+static pid_t
+in_session(const char *database, const char *sql, const char *seen)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		postgres_rig_sql(&rig, database, "%s", sql);
+		_exit(0);
+	}
+	ck_assert(seen_before_end(seen, pid));
+	return pid;
+}
 
 /* --- attempts that were killed ------------------------------------------------------------ */
 
@@ -42,21 +68,22 @@ START_TEST(a_lost_restore_is_made_again_and_a_whole_one_is_only_swapped)
 END_TEST
 
 /* Applies the step in a process of its own and kills that as soon as the server says that
- * there is what sql asks for. */
-static void
+ * there is what sql asks for; false: the step was faster. */
+static bool
 kill_when(struct fakehost *fh, const char *sql)
 {
 	pid_t pid = fork();
+	bool seen;
 
 	if (pid == 0) {
 		setpgid(0, 0);
 		fakehost_call(fh, FAKEHOST_APPLY);
 		_exit(0);
 	}
-	for (int i = 0; i < 500 && !*ask("postgres", sql); i++)
-		usleep(2000);
+	seen = seen_before_end(sql, pid);
 	kill(-pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	return seen;
 }
 
 static const char restore_begun[] = "SELECT datname FROM pg_database WHERE datname LIKE "
@@ -70,7 +97,7 @@ START_TEST(killed_amid_the_restore_the_next_attempt_finishes_it)
 
 	backup();
 	fh = step("restore-db", "restored");
-	kill_when(fh, restore_begun);
+	ck_assert(kill_when(fh, restore_begun));
 	ck_assert_str_eq(ask("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'restored'"),
 			 "0");
 	expect_ok(fh, FAKEHOST_APPLY);
@@ -85,16 +112,18 @@ END_TEST
 START_TEST(what_the_server_still_does_for_a_killed_attempt_is_waited_for)
 {
 	struct fakehost *fh;
+	int killed = 0;
 
 	backup();
 	fh = step("restore-db", "restored");
 	for (int i = 0; i < 5; i++) {
-		kill_when(fh, creating);
+		killed += kill_when(fh, creating);
 		expect_ok(fh, FAKEHOST_APPLY);
 		ck_assert_str_eq(ask("restored", "SELECT count(*) FROM prosodyarchive"), "500");
 		ck_no_leftovers();
 		drop_restored();
 	}
+	ck_assert_int_gt(killed, 0);
 	fakehost_free(fh);
 }
 END_TEST
@@ -102,18 +131,13 @@ END_TEST
 START_TEST(another_run_at_work_on_the_same_database_is_named)
 {
 	struct fakehost *fh;
+	char sql[120];
 	pid_t other;
 
 	backup();
-	other = fork();
-	if (other == 0) {
-		postgres_rig_sql(&rig, "postgres", "SELECT pg_advisory_lock(%d, hashtext('restored')); "
-				 "SELECT pg_sleep(60)", DATABASE_TURN);
-		_exit(0);
-	}
-	for (int i = 0; i < 500 && strcmp(ask("postgres", "SELECT count(*) FROM pg_locks WHERE "
-					      "locktype = 'advisory'"), "1"); i++)
-		usleep(10000);
+	snprintf(sql, sizeof sql, "SELECT pg_advisory_lock(%d, hashtext('restored')); "
+		 "SELECT pg_sleep(60)", DATABASE_TURN);
+	other = in_session("postgres", sql, "SELECT pid FROM pg_locks WHERE locktype = 'advisory'");
 	fh = step("restore-db", "restored");
 	fakehost_param_clear(fh, "timeout");
 	fakehost_param(fh, "timeout", "3s");
@@ -144,7 +168,7 @@ START_TEST(a_killed_check_of_a_backup_leaves_its_scratch_database_only_until_the
 	chmod(restore, 0755);
 	ck_assert_int_eq(symlink("/usr/lib/postgresql/15/bin/pg_dump", dump), 0);
 	fakehost_param(fh, "bin_dir", vault);
-	kill_when(fh, "SELECT datname FROM pg_database WHERE datname LIKE 'chat_check_%'");
+	ck_assert(kill_when(fh, "SELECT datname FROM pg_database WHERE datname LIKE 'chat_check_%'"));
 	fakehost_free(fh);
 	ck_assert_str_eq(ask("postgres", "SELECT datname FROM pg_database WHERE datname LIKE '%_check_%'"),
 			 "chat_check_primary");
@@ -155,6 +179,8 @@ END_TEST
 
 /* --- a database in use -------------------------------------------------------------------- */
 
+static const char in_use[] = "SELECT pid FROM pg_stat_activity WHERE datname = 'restored'";
+
 START_TEST(a_database_in_use_is_refused_with_who_uses_it_unless_the_plan_says_so)
 {
 	struct fakehost *fh;
@@ -162,14 +188,7 @@ START_TEST(a_database_in_use_is_refused_with_who_uses_it_unless_the_plan_says_so
 
 	backup();
 	postgres_rig_sql(&rig, "postgres", "CREATE DATABASE restored");
-	user = fork();
-	if (user == 0) {
-		postgres_rig_sql(&rig, "restored", "SELECT pg_sleep(60)");
-		_exit(0);
-	}
-	for (int i = 0; i < 500 && strcmp(ask("postgres", "SELECT count(*) FROM pg_stat_activity WHERE "
-					      "datname = 'restored'"), "1"); i++)
-		usleep(10000);
+	user = in_session("restored", "SELECT pg_sleep(60)", in_use);
 	fh = step("restore-db", "restored");
 	fakehost_param_clear(fh, "timeout");
 	fakehost_param(fh, "timeout", "3s");
@@ -193,14 +212,7 @@ START_TEST(a_connection_that_ends_in_a_moment_is_not_in_use)
 
 	backup();
 	postgres_rig_sql(&rig, "postgres", "CREATE DATABASE restored");
-	user = fork();
-	if (user == 0) {
-		postgres_rig_sql(&rig, "restored", "SELECT pg_sleep(1.5)");
-		_exit(0);
-	}
-	for (int i = 0; i < 500 && strcmp(ask("postgres", "SELECT count(*) FROM pg_stat_activity WHERE "
-					      "datname = 'restored'"), "1"); i++)
-		usleep(10000);
+	user = in_session("restored", "SELECT pg_sleep(1.5)", in_use);
 	fh = step("restore-db", "restored");
 	expect_ok(fh, FAKEHOST_APPLY);
 	ck_assert_str_eq(ask("restored", "SELECT count(*) FROM prosodyarchive"), "500");
@@ -213,12 +225,9 @@ END_TEST
 static Suite *
 suite(void)
 {
-	Suite *s = suite_create("groupchat_attempts");
-	TCase *tc = tcase_create("groupchat_attempts");
+	TCase *tc;
+	Suite *s = groupchat_suite("groupchat_attempts", &tc);
 
-	tcase_set_timeout(tc, 120);
-	tcase_add_unchecked_fixture(tc, setup_server, stop_server);
-	tcase_add_checked_fixture(tc, setup_vault, drop_vault);
 	tcase_add_test(tc, a_lost_restore_is_made_again_and_a_whole_one_is_only_swapped);
 	tcase_add_test(tc, killed_amid_the_restore_the_next_attempt_finishes_it);
 	tcase_add_test(tc, what_the_server_still_does_for_a_killed_attempt_is_waited_for);
@@ -226,16 +235,11 @@ suite(void)
 	tcase_add_test(tc, a_killed_check_of_a_backup_leaves_its_scratch_database_only_until_the_next);
 	tcase_add_test(tc, a_database_in_use_is_refused_with_who_uses_it_unless_the_plan_says_so);
 	tcase_add_test(tc, a_connection_that_ends_in_a_moment_is_not_in_use);
-	suite_add_tcase(s, tc);
 	return s;
 }
 
 int
 main(void)
 {
-	if (!postgres_rig_possible()) {
-		fputs("skipped: no PostgreSQL server here\n", stderr);
-		return 77;
-	}
-	return run_suite(suite());
+	return run_groupchat(suite);
 }

@@ -1,12 +1,12 @@
 /* groupchat's database actions with servers, programs and dumps that are not as they should be. */
 #define _GNU_SOURCE
 #include "tests/unit/groupchat_rig.h"
-#include "tests/unit/run_suite.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -205,12 +205,9 @@ END_TEST
 static Suite *
 suite(void)
 {
-	Suite *s = suite_create("groupchat_bad");
-	TCase *tc = tcase_create("groupchat_bad");
+	TCase *tc;
+	Suite *s = groupchat_suite("groupchat_bad", &tc);
 
-	tcase_set_timeout(tc, 120);
-	tcase_add_unchecked_fixture(tc, setup_server, stop_server);
-	tcase_add_checked_fixture(tc, setup_vault, drop_vault);
 	tcase_add_loop_test(tc, a_backup_that_cannot_be_made_says_why_and_leaves_no_set, 0,
 			    (int)(sizeof bad_servers / sizeof *bad_servers));
 	tcase_add_loop_test(tc, programs_that_fail_are_quoted, 0, 5);
@@ -218,16 +215,11 @@ suite(void)
 	tcase_add_loop_test(tc, a_dump_that_was_cut_or_altered_is_found_before_anything_is_restored,
 			    0, 2);
 	tcase_add_test(tc, a_restore_that_the_server_cannot_store_leaves_the_live_database_as_it_is);
-	suite_add_tcase(s, tc);
 	return s;
 }
 
 int
 main(void)
 {
-	if (!postgres_rig_possible()) {
-		fputs("skipped: no PostgreSQL server here\n", stderr);
-		return 77;
-	}
-	return run_suite(suite());
+	return run_groupchat(suite);
 }

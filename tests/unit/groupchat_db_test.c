@@ -1,7 +1,6 @@
 /* groupchat's database actions against a real PostgreSQL server: there and back. */
 #define _GNU_SOURCE
 #include "tests/unit/groupchat_rig.h"
-#include "tests/unit/run_suite.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -228,12 +227,9 @@ END_TEST
 static Suite *
 suite(void)
 {
-	Suite *s = suite_create("groupchat_db");
-	TCase *tc = tcase_create("groupchat_db");
+	TCase *tc;
+	Suite *s = groupchat_suite("groupchat_db", &tc);
 
-	tcase_set_timeout(tc, 120);
-	tcase_add_unchecked_fixture(tc, setup_server, stop_server);
-	tcase_add_checked_fixture(tc, setup_vault, drop_vault);
 	tcase_add_test(tc, a_backup_restores_to_the_same_rows_values_and_sequences);
 	tcase_add_test(tc, an_encrypted_set_is_restored_with_its_key_and_not_without);
 	tcase_add_test(tc, a_second_restore_of_the_same_set_does_nothing);
@@ -244,16 +240,11 @@ suite(void)
 	tcase_add_test(tc, newer_or_foreign_data_is_not_replaced_unless_the_plan_says_so);
 	tcase_add_test(tc, a_set_of_another_site_or_too_old_is_refused);
 	tcase_add_test(tc, a_role_that_the_server_does_not_have_is_named_before_anything_is_done);
-	suite_add_tcase(s, tc);
 	return s;
 }
 
 int
 main(void)
 {
-	if (!postgres_rig_possible()) {
-		fputs("skipped: no PostgreSQL server here\n", stderr);
-		return 77;
-	}
-	return run_suite(suite());
+	return run_groupchat(suite);
 }

@@ -1,7 +1,8 @@
 #define _GNU_SOURCE
 #include "tests/unit/groupchat_rig.h"
 
-#include <check.h>
+#include "tests/unit/run_suite.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ make_chat(void)
 			 "'json', '{}')");
 }
 
-void
+static void
 setup_server(void)
 {
 	postgres_rig_start(&rig);
@@ -48,26 +49,50 @@ setup_server(void)
 	postgres_rig_sql(&rig, "postgres", "CREATE ROLE weak LOGIN PASSWORD 'weak'");
 }
 
-void
+static void
 stop_server(void)
 {
 	postgres_rig_stop(&rig);
 }
 
-void
+static void
 setup_vault(void)
 {
 	strcpy(vault, "/tmp/groupchat-vault-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(vault));
 }
 
-void
+static void
 drop_vault(void)
 {
 	char command[96];
 
 	snprintf(command, sizeof command, "rm -rf '%s'", vault);
 	ck_assert_int_eq(system(command), 0);
+}
+
+Suite *
+groupchat_suite(const char *name, TCase **ret_case)
+{
+	Suite *s = suite_create(name);
+	TCase *tc = tcase_create(name);
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_unchecked_fixture(tc, setup_server, stop_server);
+	tcase_add_checked_fixture(tc, setup_vault, drop_vault);
+	suite_add_tcase(s, tc);
+	*ret_case = tc;
+	return s;
+}
+
+int
+run_groupchat(Suite *(*suite)(void))
+{
+	if (!postgres_rig_possible()) {
+		fputs("skipped: no PostgreSQL server here\n", stderr);
+		return 77;
+	}
+	return run_suite(suite());
 }
 
 /* --- steps --------------------------------------------------------------------------- */

@@ -6,16 +6,18 @@
 #include "sdk/testkit/fakehost.h"
 #include "tests/unit/postgres_rig.h"
 
+#include <check.h>
+
 extern struct postgres_rig rig;
 extern char vault[64];
 
 resite_plugin_v0_fn resite_plugin_v0;
 
-/* Fixtures: the server, with database chat, for a case; a vault for each test. */
-void setup_server(void);
-void stop_server(void);
-void setup_vault(void);
-void drop_vault(void);
+/* A suite of one case, with the server and database chat for the case and a vault for each test;
+ * *ret_case is for the tests. */
+Suite *groupchat_suite(const char *name, TCase **ret_case);
+/* Makes a suite and runs it, as run_suite, where there is a PostgreSQL server. */
+int run_groupchat(Suite *(*suite)(void));
 
 /* A step of the plugin with what all of them need. */
 struct fakehost *step(const char *name, const char *database);
