@@ -10,7 +10,7 @@
 static const char *const sslmodes[] = {"disable", "prefer", "require", "verify-ca", "verify-full",
 				       NULL};
 
-#define LOGIN_PARAMS(what, required)                                                            \
+#define LOGIN_PARAMS(what, required, wait)                                                      \
 	{.name = "server", .summary = "database server " what ", host:port",                    \
 	 .type = RESITE_T_ENDPOINT, .flags = (required)},                                       \
 	{.name = "database", .summary = "the chat service's database",                          \
@@ -22,11 +22,11 @@ static const char *const sslmodes[] = {"disable", "prefer", "require", "verify-c
 	 .type = RESITE_T_ENUM, .def = "prefer", .choices = sslmodes},                          \
 	{.name = "ca_file", .summary = "certificates (PEM) to trust",                           \
 	 .type = RESITE_T_PATH},                                                                \
-	{.name = "timeout", .summary = "longest wait for one answer, or for others to be done",                           \
+	{.name = "timeout", .summary = "longest wait for one answer" wait,                      \
 	 .type = RESITE_T_DURATION, .def = "10s", .min = 100, .max = 600000}
 
 #define SERVER_PARAMS(what)                                                                     \
-	LOGIN_PARAMS(what, RESITE_PARAM_REQUIRED),                                              \
+	LOGIN_PARAMS(what, RESITE_PARAM_REQUIRED, ", or for others to be done"),                \
 	{.name = "maintenance_db", .summary = "database to connect to when another is renamed", \
 	 .type = RESITE_T_STRING, .def = "postgres"},                                           \
 	{.name = "bin_dir", .summary = "folder of pg_dump and pg_restore; default: the newest", \
@@ -100,7 +100,7 @@ static const struct resite_param one_active_params[] = {
 	{.name = "row_query", .summary = "SQL that gives the active server's name: one row, one column",
 	 .type = RESITE_T_STRING},
 	{.name = "row_value", .summary = "and what it must be", .type = RESITE_T_STRING},
-	LOGIN_PARAMS("for row_query", 0),
+	LOGIN_PARAMS("for row_query", 0, ""),
 	{0},
 };
 
@@ -119,7 +119,7 @@ static const struct resite_param visit_params[] = {
 	 .type = RESITE_T_INT, .def = "1", .min = 0, .max = INT64_C(1) << 40},
 	{.name = "allow_plaintext", .summary = "sign in without TLS when the server offers none",
 	 .type = RESITE_T_BOOL, .def = "false"},
-	LOGIN_PARAMS("of Prosody, to compare the sample with", 0),
+	LOGIN_PARAMS("of Prosody, to compare the sample with", 0, ""),
 	{0},
 };
 
