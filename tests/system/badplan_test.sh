@@ -43,9 +43,13 @@ mkdir "$work/folder"
 exits 2 "a plan that cannot be read" run "$work/folder" move
 says "is named" "$work/folder"
 check "nothing was started" nothing_started
-head -c 4096 /dev/urandom >"$plan"
+# The first of them is no UTF-8 for certain: random ones may be, up to a newline and beyond.
+{ printf '\377' && head -c 4095 /dev/urandom; } >"$plan"
 bad "a plan of random bytes" move
-says "a plan of random bytes: file and line are named" "$plan:1"
+says "a plan of random bytes: file and line are named" "$plan:1: not text: a byte here is no UTF-8"
+printf 'format = 1;\nname = "latin";\n# caf\351\n' >"$plan"
+bad "a plan in another encoding" move
+says "a plan in another encoding: file and line are named" "$plan:3: not text: a byte here is no UTF-8"
 : >"$plan"
 bad "an empty plan" move
 
