@@ -56,12 +56,14 @@ begin_set(size_t bytes, uint64_t users, const struct vault_key *key)
 {
 	static const struct vault_about about = {"test/1", "primary", "vault_policy_test"};
 	struct vault_writer *w;
+	int rc = VAULT_OK;
 
 	must(vault_writer_new(&w, vault, "b", &about, &err));
 	must(vault_writer_encrypt(w, key, &err));
 	must(vault_writer_file(w, "data", &err));
-	for (size_t i = 0; i < bytes; i++)
-		must(vault_writer_write(w, &(char){(char)(i * 7)}, 1, &err));
+	for (size_t i = 0; rc == VAULT_OK && i < bytes; i++)
+		rc = vault_writer_write(w, &(char){(char)(i * 7)}, 1, &err);
+	must(rc); /* once: Check writes down each assertion */
 	must(vault_writer_measure(w, "users", users, &err));
 	must(vault_writer_count(w, "malformed", users ? 0 : 100, &err));
 	return w;
