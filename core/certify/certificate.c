@@ -1,8 +1,8 @@
 /* What a certificate looks like. */
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/certify/certify.h"
-#include "core/certify/files.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -131,6 +131,16 @@ certificate_write(struct strbuf *out, const json_t *c)
 	write_failures(out, c);
 }
 
+static int
+save_as(struct strbuf *path, const char *dir, const char *name, const struct strbuf *text,
+	struct error *err)
+{
+	strbuf_reset(path);
+	strbuf_addf(path, "%s/%s", dir, name);
+	return path->failed ? error_set(err, E_NOMEM, "out of memory") :
+			      file_replace(path->buf, 0644, text, err);
+}
+
 int
 certificate_save(const json_t *c, const char *dir, char **ret_path, struct error *err)
 {
@@ -140,13 +150,9 @@ certificate_save(const json_t *c, const char *dir, char **ret_path, struct error
 	certificate_write(&text, c);
 	json_write(&json, c);
 	strbuf_addch(&json, '\n');
-	strbuf_addf(&path, "%s/resite-certificate.json", dir);
-	rc = text.failed || json.failed || path.failed ? error_set(err, E_NOMEM, "out of memory") :
-							 files_write(path.buf, &json, err);
-	strbuf_reset(&path);
-	strbuf_addf(&path, "%s/resite-certificate.txt", dir);
+	rc = save_as(&path, dir, "resite-certificate.json", &json, err);
 	if (rc == 0)
-		rc = files_write(path.buf, &text, err);
+		rc = save_as(&path, dir, "resite-certificate.txt", &text, err);
 	if (rc == 0)
 		*ret_path = strbuf_detach(&path);
 	strbuf_release(&text);

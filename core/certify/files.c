@@ -1,4 +1,5 @@
 #include "core/base/base.h"
+#include "core/base/file.h"
 #include "core/certify/files.h"
 
 #include <dirent.h>
@@ -29,19 +30,6 @@ files_remove(const char *path, struct error *err)
 }
 
 static int
-write_all(int fd, const struct strbuf *text)
-{
-	for (size_t at = 0; at < text->len;) {
-		ssize_t n = write(fd, text->buf + at, text->len - at);
-
-		if (n < 0 && errno != EINTR)
-			return -1;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-static int
 copy_file(const char *from, const char *to, struct error *err)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -49,7 +37,7 @@ copy_file(const char *from, const char *to, struct error *err)
 
 	if (rc == 0) {
 		fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (fd < 0 || write_all(fd, &text) < 0)
+		if (fd < 0 || file_write_all(fd, text.buf, text.len) < 0)
 			rc = error_errno(err, errno, "%s", to);
 		if (fd >= 0)
 			close(fd);
@@ -91,23 +79,5 @@ files_copy_dir(const char *from, const char *to, struct error *err)
 	while (rc == 0 && (entry = readdir(dir)) != NULL)
 		rc = copy_entry(from, to, entry->d_name, err);
 	closedir(dir);
-	return rc;
-}
-
-int
-files_write(const char *path, const struct strbuf *text, struct error *err)
-{
-	struct strbuf temp = STRBUF_INIT;
-	int fd, rc = 0;
-
-	strbuf_addf(&temp, "%s.new", path);
-	fd = temp.failed ? -1 : open(temp.buf, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0 || write_all(fd, text) < 0 || fsync(fd) < 0 || rename(temp.buf, path) < 0)
-		rc = error_errno(err, errno, "cannot write %s", path);
-	if (fd >= 0)
-		close(fd);
-	if (rc < 0 && fd >= 0)
-		unlink(temp.buf);
-	strbuf_release(&temp);
 	return rc;
 }

@@ -12,7 +12,4 @@ int files_remove(const char *path, struct error *err);
  * missing from leaves an empty one. */
 int files_copy_dir(const char *from, const char *to, struct error *err);
 
-/* Writes text to path, whole and synced, or not at all. */
-int files_write(const char *path, const struct strbuf *text, struct error *err);
-
 #endif

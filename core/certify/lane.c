@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/certify/cut.h"
 #include "core/certify/files.h"
 #include "core/certify/lane.h"
@@ -74,8 +75,7 @@ write_plan(const struct lane *l, struct error *err)
 		strbuf_addstr(&text, values[i]);
 	}
 	strbuf_addstr(&text, at);
-	rc = text.failed ? error_set(err, E_NOMEM, "out of memory") :
-			   files_write(l->launch.plan, &text, err);
+	rc = file_replace(l->launch.plan, 0644, &text, err);
 	strbuf_release(&text);
 	return rc;
 }

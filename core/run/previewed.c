@@ -1,13 +1,10 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/run/previewed.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* With every change of a mass move in it. */
 #define FILE_MAX_BYTES (256u << 20)
@@ -69,47 +66,6 @@ check_purpose(const char *path, const json_t *file, json_t *wanted, struct error
 
 /* --- writing ---------------------------------------------------------------- */
 
-static int
-write_all(int fd, const char *buf, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, buf, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		buf += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd);
-}
-
-/* Beside it first, then in its place: there is never half a file of that name. */
-static int
-replace_file(const char *path, const struct strbuf *text, struct error *err)
-{
-	struct strbuf aside = STRBUF_INIT;
-	int fd, rc = 0;
-
-	strbuf_addf(&aside, "%s.XXXXXX", path);
-	if (aside.failed)
-		return error_set(err, E_NOMEM, "out of memory");
-	fd = mkostemp(aside.buf, O_CLOEXEC);
-	if (fd < 0) {
-		rc = error_errno(err, errno, "%s", path);
-		strbuf_release(&aside);
-		return rc;
-	}
-	if (write_all(fd, text->buf, text->len) < 0 || rename(aside.buf, path) < 0) {
-		rc = error_errno(err, errno, "%s", path);
-		unlink(aside.buf);
-	}
-	close(fd);
-	strbuf_release(&aside);
-	return rc;
-}
-
 int
 previewed_keep(const char *path, const json_t *found, struct error *err)
 {
@@ -118,7 +74,8 @@ previewed_keep(const char *path, const json_t *found, struct error *err)
 
 	json_write(&text, found);
 	strbuf_addch(&text, '\n');
-	rc = text.failed ? error_set(err, E_NOMEM, "out of memory") : replace_file(path, &text, err);
+	/* What it names is nobody's business but the operator's. */
+	rc = file_replace(path, 0600, &text, err);
 	strbuf_release(&text);
 	return rc;
 }

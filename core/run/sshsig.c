@@ -1,5 +1,6 @@
 #include "core/base/base.h"
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/run/sshsig.h"
 
 #include <errno.h>
@@ -28,9 +29,8 @@ static int
 memory_file(const char *text, struct error *err)
 {
 	int fd = memfd_create("resite", MFD_CLOEXEC);
-	size_t len = strlen(text);
 
-	if (fd < 0 || write(fd, text, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0) {
+	if (fd < 0 || file_write_all(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
 		error_errno(err, errno, "cannot hold a file in memory");
 		if (fd >= 0)
 			close(fd);

@@ -1,7 +1,8 @@
-/* Strings, errors, JSON helpers, redaction, clock texts. */
+/* Strings, errors, JSON helpers, redaction, clock texts, files. */
 #include "core/base/base.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
+#include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/redact.h"
 #include "core/base/strbuf.h"
@@ -9,8 +10,13 @@
 
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 START_TEST(a_string_grows_and_stays_terminated)
 {
@@ -156,6 +162,87 @@ START_TEST(times_read_as_people_write_them)
 }
 END_TEST
 
+/* A folder of its own with the file "kept" that holds "old", and how it is found after. */
+struct replaced {
+	char dir[32], path[48];
+	struct strbuf text;
+	struct stat st;
+};
+
+static void
+replaced_begin(struct replaced *r)
+{
+	struct strbuf old = STRBUF_INIT;
+
+	*r = (struct replaced){.dir = "/tmp/resite-base.XXXXXX", .text = STRBUF_INIT};
+	ck_assert_ptr_nonnull(mkdtemp(r->dir));
+	snprintf(r->path, sizeof(r->path), "%s/kept", r->dir);
+	strbuf_addstr(&old, "old");
+	ck_assert_int_eq(file_replace(r->path, 0644, &old, NULL), 0);
+	strbuf_release(&old);
+}
+
+/* It holds this, and nothing is beside it. */
+static void
+replaced_end(struct replaced *r, const char *text, size_t len)
+{
+	struct strbuf got = STRBUF_INIT;
+
+	ck_assert_int_eq(strbuf_read_file(&got, r->path, 1 << 20, NULL), 0);
+	ck_assert_uint_eq(got.len, len);
+	ck_assert_mem_eq(got.buf, text, len);
+	ck_assert_int_eq(stat(r->path, &r->st), 0);
+	ck_assert_int_eq(unlink(r->path), 0);
+	ck_assert_int_eq(rmdir(r->dir), 0);
+	strbuf_release(&got);
+	strbuf_release(&r->text);
+}
+
+START_TEST(a_file_is_replaced_whole)
+{
+	struct replaced r;
+
+	umask(027);
+	replaced_begin(&r);
+	for (int i = 0; i < 100000; i++)
+		strbuf_addch(&r.text, (char)i);
+	ck_assert_int_eq(file_replace(r.path, 0666, &r.text, NULL), 0);
+	replaced_end(&r, r.text.buf, 100000);
+	ck_assert_uint_eq(r.st.st_mode & 0777, 0640);
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_written_whole_leaves_the_old_one)
+{
+	struct rlimit limit = {.rlim_cur = 1000, .rlim_max = RLIM_INFINITY};
+	struct error err = {0};
+	struct replaced r;
+
+	replaced_begin(&r);
+	for (int i = 0; i < 1001; i++)
+		strbuf_addch(&r.text, 'n');
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_int_eq(file_replace(r.path, 0644, &r.text, &err), E_IO);
+	ck_assert_ptr_nonnull(strstr(err.text, r.path));
+	ck_assert_ptr_nonnull(strstr(err.text, "File too large"));
+	replaced_end(&r, "old", 3);
+}
+END_TEST
+
+START_TEST(a_text_that_was_not_built_whole_is_not_written)
+{
+	struct error err = {0};
+	struct replaced r;
+
+	replaced_begin(&r);
+	strbuf_addstr(&r.text, "half");
+	r.text.failed = true;
+	ck_assert_int_eq(file_replace(r.path, 0644, &r.text, &err), E_NOMEM);
+	replaced_end(&r, "old", 3);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -171,6 +258,9 @@ main(void)
 			    COUNT_OF(passed_over));
 	tcase_add_test(tc, a_known_secret_never_stays_in_a_text);
 	tcase_add_test(tc, times_read_as_people_write_them);
+	tcase_add_test(tc, a_file_is_replaced_whole);
+	tcase_add_test(tc, a_file_that_cannot_be_written_whole_leaves_the_old_one);
+	tcase_add_test(tc, a_text_that_was_not_built_whole_is_not_written);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
