@@ -24,12 +24,15 @@ file_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-/* 0, or errno. */
+/* A new file, and not what somebody laid there, who would read along or see another file of ours
+ * overwritten.  0, or errno. */
 static int
 write_synced(const char *path, mode_t mode, const struct strbuf *text)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode), failed = 0;
+	int fd, failed = 0;
 
+	unlink(path); /* of a process of this number that was killed */
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
 		return errno;
 	if (file_write_all(fd, text->buf, text->len) < 0 || fsync(fd) < 0)

@@ -230,6 +230,22 @@ START_TEST(a_file_that_cannot_be_written_whole_leaves_the_old_one)
 }
 END_TEST
 
+START_TEST(what_lies_where_a_file_is_prepared_is_not_written_through)
+{
+	char beside[64], victim[64];
+	struct replaced r;
+
+	replaced_begin(&r);
+	snprintf(beside, sizeof(beside), "%s.%ld", r.path, (long)getpid());
+	snprintf(victim, sizeof(victim), "%s/victim", r.dir);
+	ck_assert_int_eq(symlink(victim, beside), 0);
+	strbuf_addstr(&r.text, "new");
+	ck_assert_int_eq(file_replace(r.path, 0600, &r.text, NULL), 0);
+	ck_assert_int_eq(access(victim, F_OK), -1);
+	replaced_end(&r, "new", 3);
+}
+END_TEST
+
 START_TEST(a_text_that_was_not_built_whole_is_not_written)
 {
 	struct error err = {0};
@@ -260,6 +276,7 @@ main(void)
 	tcase_add_test(tc, times_read_as_people_write_them);
 	tcase_add_test(tc, a_file_is_replaced_whole);
 	tcase_add_test(tc, a_file_that_cannot_be_written_whole_leaves_the_old_one);
+	tcase_add_test(tc, what_lies_where_a_file_is_prepared_is_not_written_through);
 	tcase_add_test(tc, a_text_that_was_not_built_whole_is_not_written);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
