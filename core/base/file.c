@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int
@@ -46,8 +47,12 @@ int
 file_replace(const char *path, mode_t mode, const struct strbuf *text, struct error *err)
 {
 	struct strbuf aside = STRBUF_INIT;
+	struct stat st;
 	int failed;
 
+	/* To take a device's name away would harm the whole machine. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return error_set(err, E_INVALID, "cannot write %s: it is not a regular file", path);
 	/* A name that no other process takes at the same time. */
 	strbuf_addf(&aside, "%s.%ld", path, (long)getpid());
 	failed = aside.failed || text->failed ? ENOMEM : write_synced(aside.buf, mode, text);

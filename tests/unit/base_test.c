@@ -246,6 +246,24 @@ START_TEST(what_lies_where_a_file_is_prepared_is_not_written_through)
 }
 END_TEST
 
+START_TEST(a_device_or_pipe_is_not_replaced)
+{
+	struct error err = {0};
+	char pipe[64];
+	struct replaced r;
+
+	replaced_begin(&r);
+	snprintf(pipe, sizeof(pipe), "%s/pipe", r.dir);
+	ck_assert_int_eq(mkfifo(pipe, 0600), 0);
+	ck_assert_int_eq(file_replace(pipe, 0600, &r.text, &err), E_INVALID);
+	ck_assert_ptr_nonnull(strstr(err.text, "/pipe: it is not a regular file"));
+	ck_assert_int_eq(stat(pipe, &r.st), 0);
+	ck_assert(S_ISFIFO(r.st.st_mode));
+	unlink(pipe);
+	replaced_end(&r, "old", 3);
+}
+END_TEST
+
 START_TEST(a_text_that_was_not_built_whole_is_not_written)
 {
 	struct error err = {0};
@@ -277,6 +295,7 @@ main(void)
 	tcase_add_test(tc, a_file_is_replaced_whole);
 	tcase_add_test(tc, a_file_that_cannot_be_written_whole_leaves_the_old_one);
 	tcase_add_test(tc, what_lies_where_a_file_is_prepared_is_not_written_through);
+	tcase_add_test(tc, a_device_or_pipe_is_not_replaced);
 	tcase_add_test(tc, a_text_that_was_not_built_whole_is_not_written);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
