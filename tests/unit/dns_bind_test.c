@@ -357,7 +357,7 @@ END_TEST
 
 START_TEST(ttls_are_lowered_ahead_and_raised_again)
 {
-	struct fakehost *h = fakehost_new(&resite_plugin_v0()->actions[1]);
+	struct fakehost *h = fakehost_new(fakehost_action(resite_plugin_v0(), "ttl-lower"));
 
 	fakehost_param(h, "server", server.at);
 	fakehost_param(h, "rndc_conf", path_of("rndc.conf"));

@@ -20,13 +20,8 @@ static struct fakehost *fh;
 static struct fakehost *
 new_step(const char *action)
 {
-	const struct resite_plugin *p = resite_plugin_v0();
-	size_t i = 0;
-	struct fakehost *h;
+	struct fakehost *h = fakehost_new(fakehost_action(resite_plugin_v0(), action));
 
-	while (strcmp(p->actions[i].name, action) != 0)
-		i++;
-	h = fakehost_new(&p->actions[i]);
 	fakehost_param(h, "zone", ZONE ".");
 	if (getenv("TRACE"))
 		fakehost_trace(h, stderr);
